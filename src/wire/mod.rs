@@ -1,0 +1,5 @@
+//! Bytes to values and back, with no I/O.
+//!
+//! - `headers` - an answer's headers: limits, retry hints, request id.
+
+pub mod headers;
