@@ -2,8 +2,11 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod clock;
+pub mod dispatch;
 pub mod error;
+pub mod policy;
 pub mod transport;
+pub mod usage;
 pub mod wire;
 
 pub use error::{Error, Result};

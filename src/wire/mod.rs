@@ -1,5 +1,13 @@
 //! Bytes to values and back, with no I/O.
 //!
 //! - `headers` - an answer's headers: limits, retry hints, request id.
+//! - `duration` - durations as servers write them.
+//! - `fault` - error bodies, and what they mean.
+//! - `answer` - whether a 200 is an answer, and what it used.
+//! - `compact` - JSON text on one line.
 
+pub mod answer;
+pub mod compact;
+pub mod duration;
+pub mod fault;
 pub mod headers;

@@ -1,1 +1,4 @@
+//! Everything that is tested through the public API, in one binary.
 
+mod flow;
+mod scenario;

@@ -1,2 +1,26 @@
-//! The program.
-fn main() {}
+//! The program: arguments in, library calls, results out.
+
+mod args;
+mod failure;
+mod logger;
+mod machine;
+mod progress;
+mod run;
+mod signals;
+mod simulate;
+mod table;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = args::Cli::parse();
+    let result = match &cli.command {
+        args::Command::Run(args) => run::run(args),
+        args::Command::Simulate(args) => simulate::simulate(args),
+    };
+    result.unwrap_or_else(|failure| {
+        eprintln!("error: {failure}");
+        failure.exit_code()
+    })
+}

@@ -1,0 +1,106 @@
+//! Turns requests into calls, and answers into replies.
+
+use super::Request;
+use crate::clock::Stop;
+use crate::dispatch::{Call, Dispatcher, Facts, Reply};
+use crate::error::{Error, Undecodable};
+use crate::transport::Method;
+use crate::wire::headers::RateReport;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// Gives the address of a path such as `/chat/completions` for a model.
+pub type Address = Arc<dyn Fn(&str, &str) -> String + Send + Sync>;
+
+/// Makes calls of requests and sends them: what a client and its bulk runs share.
+pub struct Caller {
+    /// Sends the calls.
+    pub dispatcher: Arc<Dispatcher>,
+    address: Address,
+    model: Arc<str>,
+    /// Address and limit group by path and model: a run uses few of them, very often.
+    known: Mutex<HashMap<(Box<str>, Box<str>), (Arc<str>, Arc<str>)>>,
+}
+
+impl Caller {
+    /// A caller that fills in `model` where a request names none.
+    pub fn new(dispatcher: Arc<Dispatcher>, address: Address, model: &str) -> Caller {
+        Caller { dispatcher, address, model: model.into(), known: Mutex::default() }
+    }
+
+    /// The model of requests that name none.
+    pub fn default_model(&self) -> &str {
+        &self.model
+    }
+
+    /// The call of a typed request.
+    pub fn call<R: Request>(&self, request: &R) -> Result<Call, Error> {
+        let model = request.model().unwrap_or(&self.model);
+        let body = request.body(&self.model)?;
+        Ok(self.raw_call(request.method(), &request.path(), model, body))
+    }
+
+    /// The call of a body that is sent as it is to `path`, such as `/v1/embeddings`.
+    pub fn raw_call(&self, method: Method, path: &str, model: &str, body: impl Into<Box<[u8]>>) -> Call {
+        let (url, group) = self.resolve(path, model);
+        Call::new(method, url, body, group)
+    }
+
+    fn resolve(&self, path: &str, model: &str) -> (Arc<str>, Arc<str>) {
+        let mut known = self.known.lock();
+        let key = (Box::from(path), Box::from(model));
+        if let Some((url, group)) = known.get(&key) {
+            return (url.clone(), group.clone());
+        }
+        let found: (Arc<str>, Arc<str>) = ((self.address)(path, model).into(), model.into());
+        known.insert(key, found.clone());
+        found
+    }
+
+    /// Sends a typed request on this thread, and waits for its reply.
+    pub fn send<R: Request>(&self, request: &R, stop: &Stop) -> Result<Response<R::Reply>, Error> {
+        let call = self.call(request)?;
+        read(self.dispatcher.send(&call, stop)?)
+    }
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller").field("model", &self.model).finish_non_exhaustive()
+    }
+}
+
+/// Reads an answer as the reply that its request is tied to.
+pub fn read<T: serde::de::DeserializeOwned>(reply: Reply) -> Result<Response<T>, Error> {
+    let value = serde_json::from_slice(&reply.body).map_err(|e| {
+        let mut error = Undecodable::new(reply.status, format!("not the reply to this request: {e}"));
+        error.request_id = reply.request_id.clone().map(String::from);
+        error.attempts = reply.facts.attempts;
+        Error::Decode(Box::new(error))
+    })?;
+    Ok(Response { value, request_id: reply.request_id, limits: reply.report, facts: reply.facts })
+}
+
+/// A reply, and what it took to get it. It can be used as if it were the reply itself.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Response<T> {
+    /// The reply.
+    pub value: T,
+    /// The server's id for the request, for its support.
+    pub request_id: Option<Box<str>>,
+    /// What the server's headers said of its limits.
+    pub limits: RateReport,
+    /// Attempts, latency and waiting.
+    pub facts: Facts,
+}
+
+impl<T> Deref for Response<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}

@@ -1,0 +1,220 @@
+//! What was typed.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use openai_bulk::config::parse_duration;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Sends very many requests to OpenAI, or to a server of its shape, and loses none.
+#[derive(Debug, Parser)]
+#[command(name = "openai-bulk", version, about, after_help = EXIT_CODES, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    every row succeeded
+  1    configuration, or a file that cannot be read or written
+  2    wrong usage
+  3    finished, but some rows failed
+  5    stopped by the account or the server: bad key, no quota, server out of order for too long
+  130  interrupted; the same command goes on where it stopped
+
+The key comes from OPENAI_API_KEY, from .env, or from --api-key-file; no flag takes it.";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Send every request of a JSONL file and write every answer
+    Run(Box<Run>),
+    /// Serve an OpenAI-shaped server on this machine
+    Simulate(Box<Simulate>),
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  Try it without a key and without a network:
+    openai-bulk run examples/questions.jsonl -o answers.jsonl --simulate
+
+  Send the requests of a file, at most 500 a minute; run it again to resume:
+    openai-bulk run requests.jsonl -o answers.jsonl --requests-per-minute 500
+
+  Make requests of the rows of any JSONL file:
+    openai-bulk run gsm8k.jsonl -o answers.jsonl \\
+      --template '{\"messages\":[{\"role\":\"user\",\"content\":\"{question}\"}]}'
+
+Input lines are Batch API requests (custom_id, method, url, body), bare request bodies,
+{\"prompt\": ...} rows, or rows of fields for --template. Output lines are the Batch API's own, with
+one more key, x_run. OUTPUT is also the journal: the same command again sends only what is missing
+or failed.";
+
+#[derive(Debug, Args)]
+#[command(after_help = RUN_EXAMPLES)]
+pub struct Run {
+    /// JSON Lines to send; `-` is standard input, `.gz` is unpacked
+    pub input: PathBuf,
+    /// Where the answers go; `-` is standard output, which cannot be resumed
+    #[arg(short, long)]
+    pub output: PathBuf,
+
+    /// Model of the rows that name none [default: OPENAI_MODEL or gpt-4o-mini]
+    #[arg(long, value_name = "NAME", help_heading = "Requests")]
+    pub model: Option<String>,
+    /// System message for `{"prompt": ...}` rows
+    #[arg(long, value_name = "TEXT", help_heading = "Requests")]
+    pub system: Option<String>,
+    /// JSON request with `{field}` places for the row's fields, or the name of a file with one
+    #[arg(long, value_name = "JSON|FILE", help_heading = "Requests")]
+    pub template: Option<String>,
+    /// Endpoint of bare bodies, such as /v1/embeddings [default: what the body looks like]
+    #[arg(long, value_name = "PATH", help_heading = "Requests")]
+    pub endpoint: Option<String>,
+
+    /// Write the answers in the order of the input
+    #[arg(long, help_heading = "Output")]
+    pub ordered: bool,
+    /// Start over: what OUTPUT holds is thrown away
+    #[arg(long, help_heading = "Output")]
+    pub fresh: bool,
+    /// Turn lines that are not valid into failed rows instead of refusing the file
+    #[arg(long, help_heading = "Output")]
+    pub skip_invalid: bool,
+    /// When answers are forced to the disk: a killed program loses none even with `never`, a power
+    /// failure may lose what was written since the last time
+    #[arg(long, value_enum, default_value_t = Fsync::Interval, value_name = "WHEN", help_heading = "Output")]
+    pub fsync: Fsync,
+    /// Write a summary as JSON
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub summary: Option<PathBuf>,
+
+    /// Requests a minute, for each model [default: what the server's headers say]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub requests_per_minute: Option<f64>,
+    /// Tokens a minute, for each model [default: what the server's headers say]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub tokens_per_minute: Option<f64>,
+    /// Requests in flight at most [default: 128]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub max_concurrency: Option<u64>,
+    /// Tries after the first, for each row; refusals for the rate limit count a tenth [default: 8]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub max_retries: Option<u64>,
+    /// Time for one attempt, such as 30s [default: 10m]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
+    pub timeout: Option<Duration>,
+    /// Time for a row with all its attempts [default: 30m]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
+    pub deadline: Option<Duration>,
+    /// How long requests in flight may take to end after Ctrl-C
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "30s", help_heading = "Limits")]
+    pub grace: Duration,
+
+    #[command(flatten)]
+    pub connection: Connection,
+    #[command(flatten)]
+    pub talk: Talk,
+
+    /// Answer from a simulator inside this program: no key, no network, no cost
+    #[arg(long, help_heading = "Simulator")]
+    pub simulate: bool,
+    #[command(flatten)]
+    pub simulator: SimulatorArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Connection")]
+pub struct Connection {
+    /// Server to send to [default: OPENAI_BASE_URL or https://api.openai.com/v1]
+    #[arg(long, value_name = "URL")]
+    pub base_url: Option<String>,
+    /// File that holds the key
+    #[arg(long, value_name = "FILE")]
+    pub api_key_file: Option<PathBuf>,
+    /// File of settings to read instead of ./.env
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+    /// Time to connect [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub connect_timeout: Option<Duration>,
+    /// Certificates (PEM) to trust besides the system's
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Messages")]
+pub struct Talk {
+    /// Say nothing but errors
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more; twice for still more
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Fsync {
+    /// Never: when the system sees fit
+    Never,
+    /// Once a second and at the end
+    Interval,
+    /// After every group of answers that is written
+    Always,
+}
+
+/// What the simulator is like.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Simulator")]
+pub struct SimulatorArgs {
+    /// Answers to replay: JSON Lines with `question` and `answer`
+    #[arg(long, value_name = "FILE")]
+    pub replay: Option<PathBuf>,
+    /// How long an answer takes: `100ms`, a range `50ms..2s`, or `lognormal:800ms,0.6`
+    #[arg(long, value_name = "TIME")]
+    pub latency: Option<String>,
+    /// A fault and its share, such as `500=5%`, `reset=3%`, `half=2%`; may be repeated
+    #[arg(long, value_name = "KIND=SHARE")]
+    pub fault: Vec<String>,
+    /// Faults hit only the first N attempts of a request
+    #[arg(long, value_name = "N")]
+    pub faults_on_first: Option<u32>,
+    /// The simulator's own limit of requests a minute
+    #[arg(long, value_name = "N")]
+    pub server_requests_per_minute: Option<u64>,
+    /// The simulator's own limit of tokens a minute
+    #[arg(long, value_name = "N")]
+    pub server_tokens_per_minute: Option<u64>,
+    /// How much of its limits the simulator gives at once, such as 1s or 60s
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub server_burst: Option<Duration>,
+    /// The simulator sends no rate limit headers
+    #[arg(long)]
+    pub no_limit_headers: bool,
+    /// What the simulator's chances follow
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+}
+
+const SIMULATE_EXAMPLES: &str = "\
+The first line on standard output is the base URL. Ctrl-C ends it.
+
+Examples:
+  openai-bulk simulate --port 8080 --latency 100ms
+  openai-bulk simulate --fault 500=5% --fault reset=3% --faults-on-first 2
+  openai-bulk simulate --server-requests-per-minute 6000 --server-burst 1s";
+
+#[derive(Debug, Args)]
+#[command(after_help = SIMULATE_EXAMPLES)]
+pub struct Simulate {
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, default_value_t = 0)]
+    pub port: u16,
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1")]
+    pub host: String,
+    #[command(flatten)]
+    pub simulator: SimulatorArgs,
+    #[command(flatten)]
+    pub talk: Talk,
+}

@@ -1,0 +1,55 @@
+//! The machine's limits of files and threads.
+
+use openai_bulk::config::Config;
+
+/// Files that the program needs besides its connections.
+const OTHER_FILES: u64 = 64;
+/// Threads that the program and its user need besides the workers.
+const OTHER_THREADS: u64 = 256;
+
+/// Raises the soft limits where that is allowed, and lowers the concurrency to what is left.
+/// `per_request` is how many files a request takes: two where the server is in this process.
+pub fn fit(config: Config, per_request: u64) -> Config {
+    let wanted = config.max_concurrency() as u64;
+    let files = open_files().saturating_sub(OTHER_FILES) / per_request;
+    let threads = threads().saturating_sub(OTHER_THREADS) / per_request;
+    let most = files.min(threads).max(1);
+    if wanted <= most {
+        return config;
+    }
+    let (what, command) =
+        if files <= threads { ("open files", "ulimit -n") } else { ("threads", "ulimit -u") };
+    eprintln!(
+        "note: this machine's limit of {what} allows {most} requests in flight, not {wanted}; `{command}` shows it"
+    );
+    config.max_concurrency_of(most as usize)
+}
+
+#[cfg(unix)]
+fn open_files() -> u64 {
+    rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024)
+}
+
+#[cfg(not(unix))]
+fn open_files() -> u64 {
+    rlimit::increase_nofile_limit(u64::MAX).unwrap_or(8192)
+}
+
+#[cfg(unix)]
+fn threads() -> u64 {
+    let own = match rlimit::Resource::NPROC.get() {
+        Ok((soft, hard)) if soft < hard => {
+            if rlimit::Resource::NPROC.set(hard, hard).is_ok() { hard } else { soft }
+        }
+        Ok((soft, _)) => soft,
+        Err(_) => u64::MAX,
+    };
+    // A container's limit, which says `max` where there is none.
+    let group = std::fs::read_to_string("/sys/fs/cgroup/pids.max").ok();
+    own.min(group.and_then(|text| text.trim().parse().ok()).unwrap_or(u64::MAX))
+}
+
+#[cfg(not(unix))]
+fn threads() -> u64 {
+    u64::MAX
+}

@@ -1,0 +1,90 @@
+//! The live line: redrawn on a terminal, a plain line every few seconds elsewhere.
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use openai_bulk::bulk::Snapshot;
+use std::io::IsTerminal;
+use std::time::Duration;
+
+/// Time between two plain lines.
+const PLAIN: Duration = Duration::from_secs(5);
+
+/// Shows how a run gets on.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    is_quiet: bool,
+    last_plain: Duration,
+}
+
+/// Whether standard error is a terminal that can redraw a line.
+pub fn is_live() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+impl Progress {
+    pub fn new(bars: &MultiProgress, is_quiet: bool) -> Progress {
+        let bar = (!is_quiet && is_live()).then(|| {
+            let bar = bars.add(ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()));
+            bar.set_style(style("{spinner} {msg}"));
+            bar
+        });
+        Progress { bar, is_quiet, last_plain: Duration::ZERO }
+    }
+
+    /// Shows where the run stands.
+    pub fn show(&mut self, now: &Snapshot) {
+        if let Some(bar) = &self.bar {
+            if bar.length().is_none()
+                && let Some(total) = now.total
+            {
+                bar.set_length(total);
+                bar.set_style(style("{bar:24} {msg}"));
+            }
+            bar.set_position(now.done());
+            bar.set_message(line(now));
+            bar.tick();
+        } else if !self.is_quiet && now.elapsed >= self.last_plain + PLAIN {
+            self.last_plain = now.elapsed;
+            eprintln!("{}", line(now));
+        }
+    }
+
+    /// Takes the line away.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the template is valid").progress_chars("=> ")
+}
+
+fn line(now: &Snapshot) -> String {
+    let mut parts = vec![match now.total {
+        Some(total) => format!("{}/{} rows", now.done(), total),
+        None => format!("{} rows", now.done()),
+    }];
+    if now.failed > 0 {
+        parts.push(format!("{} failed", now.failed));
+    }
+    let mut rate = format!("{:.1} requests/s", now.requests_per_second);
+    if let Some(limit) = now.requests_per_minute_limit.filter(|&limit| limit > 0.0) {
+        rate += &format!(" ({:.0}% of limit)", now.requests_per_second * 6000.0 / limit);
+    }
+    parts.push(rate);
+    parts.push(format!("{} in flight", now.in_flight));
+    if now.waiting > 0 {
+        parts.push(format!("{} to retry", now.waiting));
+    }
+    if now.refused > 0 {
+        parts.push(format!("{} refused", now.refused));
+    }
+    if let Some(held) = now.held {
+        parts.push(format!("held by {}", held.name().replace('_', " ")));
+    }
+    if let Some(eta) = now.eta() {
+        parts.push(format!("{} left", super::table::human(eta)));
+    }
+    parts.join(" | ")
+}

@@ -1,0 +1,279 @@
+//! What a run did: counted while it goes on, told at its end.
+
+use crate::dispatch::{Facts, Held, HeldBack, Reply};
+use crate::error::{Error, TransportErrorKind};
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The version of the summary's shape; it rises when a field changes its meaning or goes.
+pub const SCHEMA: u32 = 1;
+
+/// What a run did.
+#[derive(Clone, Debug, Default, Serialize)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Version of this shape.
+    pub schema: u32,
+    /// How the run ended.
+    pub status: Status,
+    /// Why it ended early, if it did.
+    pub stopped_by: Option<String>,
+    /// Rows by what became of them.
+    pub rows: Rows,
+    /// Attempts: every request that was sent.
+    pub attempts: Attempts,
+    /// Tokens of the answers, as the server counted them.
+    pub tokens: Tokens,
+    /// From start to end, in seconds.
+    pub wall_seconds: f64,
+    /// What was sent a minute, against the limits.
+    pub rate: Rate,
+    /// Seconds from the first byte sent to the last byte received, of the attempts that were
+    /// answered.
+    pub server_seconds: Percentiles,
+    /// Seconds that answered rows spent outside of exchanges: in the gate and between attempts.
+    pub waiting_seconds: Percentiles,
+    /// The share of the run that each cause held it back, from 0 to 1.
+    pub held_back: BTreeMap<&'static str, f64>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Status {
+    /// Every row has its line.
+    #[default]
+    Finished,
+    /// The user interrupted it.
+    Interrupted,
+    /// The account or the server ended it.
+    Stopped,
+}
+
+/// Rows by what became of them.
+#[derive(Clone, Debug, Default, Serialize)]
+#[non_exhaustive]
+pub struct Rows {
+    /// Rows of the input, as far as it was read.
+    pub total: u64,
+    /// Answered by an earlier run.
+    pub done_before: u64,
+    /// Answered by this run.
+    pub succeeded: u64,
+    /// Failed in this run, lines that are not valid among them.
+    pub failed: u64,
+    /// Not sent, because the run ended early.
+    pub not_sent: u64,
+    /// Failures by kind: the server's code or status, or what broke.
+    pub failed_by_kind: BTreeMap<String, u64>,
+}
+
+/// Every request that was sent.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[non_exhaustive]
+pub struct Attempts {
+    /// All of them.
+    pub total: u64,
+    /// Those after a row's first.
+    pub retries: u64,
+    /// Those that the server refused for a rate limit.
+    pub refused: u64,
+    /// Those that may have been billed though no answer came.
+    pub maybe_billed: u64,
+}
+
+/// Tokens, as the server counted them.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[non_exhaustive]
+pub struct Tokens {
+    /// Of the requests.
+    pub input: u64,
+    /// Of the requests, served from the server's cache; part of `input`.
+    pub cached_input: u64,
+    /// Of the answers.
+    pub output: u64,
+    /// Of the answers, spent on reasoning; part of `output`.
+    pub reasoning: u64,
+    /// All together.
+    pub total: u64,
+}
+
+/// What was sent a minute, against the limits.
+#[derive(Clone, Debug, Default, Serialize)]
+#[non_exhaustive]
+pub struct Rate {
+    /// Attempts a minute over the whole run.
+    pub requests_per_minute: f64,
+    /// Tokens a minute over the whole run.
+    pub tokens_per_minute: f64,
+    /// The limits that were in force at the end, by limit group.
+    pub limits: BTreeMap<String, Limit>,
+}
+
+/// The limits of one group, where they are known.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[non_exhaustive]
+pub struct Limit {
+    /// Requests a minute.
+    pub requests_per_minute: Option<f64>,
+    /// Tokens a minute.
+    pub tokens_per_minute: Option<f64>,
+}
+
+impl Limit {
+    pub(super) fn new((requests, tokens): (Option<f64>, Option<f64>)) -> Limit {
+        Limit { requests_per_minute: requests, tokens_per_minute: tokens }
+    }
+}
+
+/// A distribution, in seconds.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[non_exhaustive]
+pub struct Percentiles {
+    /// How many values there were.
+    pub count: u64,
+    /// The smallest.
+    pub min: f64,
+    /// The average.
+    pub mean: f64,
+    /// Half are at most this.
+    pub p50: f64,
+    /// Nine of ten are at most this.
+    pub p90: f64,
+    /// 95 of 100 are at most this.
+    pub p95: f64,
+    /// 99 of 100 are at most this.
+    pub p99: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+/// Counts a run while it goes on.
+#[derive(Debug)]
+pub struct Tally {
+    /// Rows by what became of them.
+    pub rows: Rows,
+    /// Every request that was sent.
+    pub attempts: Attempts,
+    /// Tokens of the answers.
+    pub tokens: Tokens,
+    server: Histogram<u64>,
+    waiting: Histogram<u64>,
+}
+
+impl Default for Tally {
+    fn default() -> Tally {
+        // Three significant digits from a microsecond to more than any deadline.
+        let histogram = || Histogram::new(3).expect("three digits are allowed");
+        Tally {
+            rows: Rows::default(),
+            attempts: Attempts::default(),
+            tokens: Tokens::default(),
+            server: histogram(),
+            waiting: histogram(),
+        }
+    }
+}
+
+impl Tally {
+    /// Counts a row that was sent, or failed before it could be.
+    pub fn count(&mut self, result: &Result<Reply, Error>, facts: &Facts) {
+        self.attempts.total += u64::from(facts.attempts);
+        self.attempts.retries += u64::from(facts.attempts.saturating_sub(1));
+        self.attempts.refused += u64::from(facts.refusals);
+        self.attempts.maybe_billed += u64::from(facts.maybe_billed);
+        match result {
+            Ok(reply) => {
+                self.rows.succeeded += 1;
+                self.server.saturating_record(micros(facts.latency));
+                self.waiting.saturating_record(micros(facts.waited));
+                if let Some(usage) = &reply.peek.usage {
+                    self.tokens.input += usage.input;
+                    self.tokens.cached_input += usage.cached;
+                    self.tokens.output += usage.output;
+                    self.tokens.reasoning += usage.reasoning;
+                    self.tokens.total += usage.total;
+                }
+            }
+            Err(Error::Cancelled) => self.rows.not_sent += 1,
+            Err(error) => {
+                self.rows.failed += 1;
+                *self.rows.failed_by_kind.entry(kind(error)).or_default() += 1;
+            }
+        }
+    }
+
+    /// The summary of everything counted so far.
+    pub fn summary(&self, wall: Duration, held: &HeldBack) -> Summary {
+        let minutes = wall.as_secs_f64().max(1e-9) / 60.0;
+        Summary {
+            schema: SCHEMA,
+            rows: self.rows.clone(),
+            attempts: self.attempts,
+            tokens: self.tokens,
+            wall_seconds: wall.as_secs_f64(),
+            rate: Rate {
+                requests_per_minute: self.attempts.total as f64 / minutes,
+                tokens_per_minute: self.tokens.total as f64 / minutes,
+                limits: BTreeMap::new(),
+            },
+            server_seconds: percentiles(&self.server),
+            waiting_seconds: percentiles(&self.waiting),
+            held_back: Held::ALL.iter().map(|&cause| (cause.name(), held.share(cause))).collect(),
+            ..Summary::default()
+        }
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    time.as_micros().min(u64::MAX as u128) as u64
+}
+
+fn percentiles(histogram: &Histogram<u64>) -> Percentiles {
+    if histogram.is_empty() {
+        return Percentiles::default();
+    }
+    let seconds = |micros: u64| micros as f64 / 1e6;
+    let at = |quantile: f64| seconds(histogram.value_at_quantile(quantile));
+    Percentiles {
+        count: histogram.len(),
+        min: seconds(histogram.min()),
+        mean: histogram.mean() / 1e6,
+        p50: at(0.5),
+        p90: at(0.9),
+        p95: at(0.95),
+        p99: at(0.99),
+        max: seconds(histogram.max()),
+    }
+}
+
+/// A short, stable name for a failure: the server's code, or its status, or what broke.
+pub fn kind(error: &Error) -> String {
+    match error {
+        Error::Api(e) | Error::RateLimit(e) => match e.code.as_ref().or(e.kind.as_ref()) {
+            Some(code) => code.clone(),
+            None => format!("http_{}", e.status),
+        },
+        Error::Timeout(_) => "timeout".into(),
+        Error::Validation(_) => "invalid_line".into(),
+        Error::Decode(_) => "invalid_answer".into(),
+        Error::CircuitOpen(_) => "circuit_open".into(),
+        Error::Cancelled => "cancelled".into(),
+        Error::Transport(e) => match e.kind {
+            TransportErrorKind::Resolve => "unknown_host",
+            TransportErrorKind::Connect => "connection_failed",
+            TransportErrorKind::Tls => "tls_failed",
+            TransportErrorKind::Proxy => "proxy_failed",
+            TransportErrorKind::Reset => "connection_broken",
+            TransportErrorKind::Cut => "answer_cut_short",
+            TransportErrorKind::TooLarge => "answer_too_large",
+            TransportErrorKind::Protocol => "not_http",
+            _ => "transport_error",
+        }
+        .into(),
+        Error::Partial(_) | Error::File(_) => "error".into(),
+    }
+}

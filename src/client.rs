@@ -1,0 +1,130 @@
+//! The handle that everything starts from, and the only place where the parts are put together.
+
+use crate::api::{Caller, Request, Response};
+use crate::bulk::Bulk;
+use crate::clock::{Clock, Stop, SystemClock};
+use crate::config::Config;
+use crate::dispatch::{Dispatcher, Gate, Limits, Observer};
+use crate::error::Error;
+use crate::policy::{backoff, breaker, retry};
+use crate::transport::{Http, Transport};
+use std::fmt;
+use std::sync::Arc;
+
+/// A client of the API. Clones are the same client: they share connections, limits and breaker.
+///
+/// One call runs on the thread that makes it ([`Client::send`]); many run on a pool of threads
+/// ([`Client::bulk`]).
+#[derive(Clone)]
+pub struct Client {
+    caller: Arc<Caller>,
+    config: Arc<Config>,
+}
+
+impl Client {
+    /// A client as the environment and `.env` say; see [`Config::from_env`].
+    pub fn from_env() -> Result<Client, Error> {
+        Client::new(Config::from_env()?)
+    }
+
+    /// A client with `config`.
+    pub fn new(config: Config) -> Result<Client, Error> {
+        Client::builder(config).build()
+    }
+
+    /// A client with `config`, of which some parts are given.
+    pub fn builder(config: Config) -> ClientBuilder {
+        ClientBuilder { config, transport: None, clock: None, observer: None }
+    }
+
+    /// Sends one request on this thread, and waits for the reply.
+    pub fn send<R: Request>(&self, request: &R) -> Result<Response<R::Reply>, Error> {
+        self.send_until(request, &Stop::new())
+    }
+
+    /// Sends one request on this thread, and waits for the reply or for `stop`.
+    pub fn send_until<R: Request>(&self, request: &R, stop: &Stop) -> Result<Response<R::Reply>, Error> {
+        self.caller.send(request, stop)
+    }
+
+    /// Many requests at once.
+    pub fn bulk(&self) -> Bulk {
+        Bulk::new(self.caller.clone())
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What makes calls of requests; for bulk runs over files.
+    pub fn caller(&self) -> &Arc<Caller> {
+        &self.caller
+    }
+
+    /// The gate, which tells what is in flight and the limits in force.
+    pub fn gate(&self) -> &Arc<Gate> {
+        &self.caller.dispatcher.gate
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// Puts a client together; see [`Client::builder`].
+#[must_use = "call .build()"]
+pub struct ClientBuilder {
+    config: Config,
+    transport: Option<Arc<dyn Transport>>,
+    clock: Option<Arc<dyn Clock>>,
+    observer: Option<Observer>,
+}
+
+impl ClientBuilder {
+    /// Sends through `transport`. Default: HTTP over ureq.
+    pub fn transport(mut self, transport: impl Transport) -> Self {
+        self.transport = Some(Arc::new(transport));
+        self
+    }
+
+    /// Takes the time from `clock`. Default: the machine's clock.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// Calls `observer` with everything that happens. Default: nobody is told.
+    pub fn observer(mut self, observer: Observer) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// The client, or what is wrong with its settings.
+    pub fn build(self) -> Result<Client, Error> {
+        let ClientBuilder { config, transport, clock, observer } = self;
+        config.validate()?;
+        let clock = clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        let transport = match transport {
+            Some(transport) => transport,
+            None => Arc::new(Http::new(http_options(&config, clock.clone()))?),
+        };
+        let endpoint = config.endpoint();
+        let headers = endpoint.headers(config.api_key());
+        let dispatcher = Dispatcher {
+            transport,
+            clock,
+            gate: Gate::new(limits(&config)),
+            rules: rules(&config),
+            timeout: config.timeout(),
+            deadline: config.deadline(),
+            headers,
+            observer,
+        };
+        let address = Arc::new(move |path: &str, model: &str| endpoint.url(path, Some(model)));
+        let caller = Caller::new(Arc::new(dispatcher), address, config.model());
+        Ok(Client { caller: Arc::new(caller), config: Arc::new(config) })
+    }
+}

@@ -1,0 +1,243 @@
+//! One attempt: exchange, judge, settle, decide.
+
+use super::gate::{Permit, Settlement};
+use super::judge::{self, Bad, Finding, Judged};
+use super::{Call, Dispatcher, Event};
+use crate::clock::{Stop, Time};
+use crate::error::{Error, Timeout, TimeoutStage};
+use crate::policy::breaker::Verdict;
+use crate::policy::retry::{self, Decision, Tally, Why};
+use crate::transport::Exchange;
+use crate::wire::answer::Peek;
+use crate::wire::fault::Class;
+use crate::wire::headers::RateReport;
+use std::time::Duration;
+
+/// What the server answered, with what it took to get it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Reply {
+    /// HTTP status; always a success.
+    pub status: u16,
+    /// The body: valid JSON, byte for byte as it came.
+    pub body: Vec<u8>,
+    /// The server's id for the request.
+    pub request_id: Option<Box<str>>,
+    /// What the body says of its model, its tokens and its end.
+    pub peek: Peek,
+    /// What the headers say of the limits.
+    pub report: RateReport,
+    /// What it took.
+    pub facts: Facts,
+}
+
+/// What a call took, whatever became of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Facts {
+    /// How many times it was sent.
+    pub attempts: u32,
+    /// How many of them the server refused for a rate limit.
+    pub refusals: u32,
+    /// How many of them may have been billed without an answer.
+    pub maybe_billed: u32,
+    /// The last exchange, from the first byte sent to the last byte received.
+    pub latency: Duration,
+    /// From when it first asked to be admitted to its end, less the time in exchanges.
+    pub waited: Duration,
+}
+
+/// What a call has been through so far.
+#[derive(Debug)]
+pub(crate) struct History {
+    asked: Time,
+    allowed: Duration,
+    tally: Tally,
+    attempts: u32,
+    maybe_billed: u32,
+    exchanging: Duration,
+    latency: Duration,
+    last: Option<Box<Error>>,
+}
+
+/// What comes after an attempt.
+pub(crate) enum Step {
+    /// Nothing: the call has its answer, or has failed.
+    Done(Result<Reply, Error>),
+    /// Another attempt, not before `after` has passed.
+    Again { after: Duration },
+}
+
+impl History {
+    /// The history of a call that asks to be admitted for the first time.
+    pub(crate) fn begin(dispatcher: &Dispatcher, call: &Call, now: Time) -> History {
+        History {
+            asked: now,
+            allowed: call.deadline.unwrap_or(dispatcher.deadline),
+            tally: Tally::default(),
+            attempts: 0,
+            maybe_billed: 0,
+            exchanging: Duration::ZERO,
+            latency: Duration::ZERO,
+            last: None,
+        }
+    }
+
+    /// When the call's time is up.
+    pub(crate) fn deadline(&self) -> Time {
+        self.asked + self.allowed
+    }
+
+    /// The time that the call was given.
+    pub(crate) fn allowed(&self) -> Duration {
+        self.allowed
+    }
+
+    /// What it took until `now`.
+    pub(crate) fn facts(&self, now: Time) -> Facts {
+        Facts {
+            attempts: self.attempts,
+            refusals: self.tally.refusals,
+            maybe_billed: self.maybe_billed,
+            latency: self.latency,
+            waited: now.since(self.asked).saturating_sub(self.exchanging),
+        }
+    }
+
+    /// The error of a call that ended while it waited: what its last attempt met says more than
+    /// that time ran out.
+    pub(crate) fn overtaken(&mut self, error: Error) -> Error {
+        match (error, self.last.take()) {
+            (Error::Timeout(_), Some(last)) => *last,
+            (error, _) => error,
+        }
+    }
+
+    /// The error of a call whose time was up before it was admitted again.
+    pub(crate) fn out_of_time(&mut self) -> Error {
+        let timeout = Timeout::new(TimeoutStage::Admission, self.allowed, self.attempts);
+        self.overtaken(Error::Timeout(Box::new(timeout)))
+    }
+}
+
+/// Makes one attempt with the permit, and says what comes next.
+pub(crate) fn attempt(
+    dispatcher: &Dispatcher,
+    call: &Call,
+    history: &mut History,
+    permit: Permit,
+    stop: &Stop,
+) -> Step {
+    let clock = &*dispatcher.clock;
+    history.attempts += 1;
+    dispatcher.tell(&Event::Sent { group: &call.group, attempt: history.attempts });
+    let began = clock.now();
+    let timeout = dispatcher.timeout.min(history.deadline().since(began));
+    let result = dispatcher.transport.exchange(&Exchange {
+        method: call.method,
+        url: &call.url,
+        headers: &dispatcher.headers,
+        body: &call.body,
+        timeout,
+        stop,
+    });
+    let ended = clock.now();
+    history.latency = ended.since(began);
+    history.exchanging += history.latency;
+    let judged = judge::judge(result, clock.date());
+    settle(permit, &judged, ended);
+    let Judged { report, request_id, finding } = judged;
+    match finding {
+        Finding::Good { status, body, peek } => {
+            let (group, latency) = (&*call.group, history.latency);
+            dispatcher.tell(&Event::Answered { group, latency });
+            let facts = history.facts(ended);
+            Step::Done(Ok(Reply { status, body, request_id, peek, report, facts }))
+        }
+        Finding::Bad(bad) => next(dispatcher, call, history, bad, request_id, timeout),
+    }
+}
+
+fn settle(permit: Permit, judged: &Judged, now: Time) {
+    let settlement = match &judged.finding {
+        Finding::Good { peek, .. } => Settlement {
+            verdict: Verdict::Ok,
+            is_connect_failure: false,
+            failure: None,
+            is_sent: true,
+            refused: None,
+            report: &judged.report,
+            used: peek.usage.as_ref().map(|usage| usage.total),
+        },
+        Finding::Bad(bad) => {
+            let verdict = bad.verdict();
+            let cause = (verdict == Verdict::Ill).then(|| bad.cause());
+            return permit.settle(
+                now,
+                &Settlement {
+                    verdict,
+                    is_connect_failure: bad.is_connect_failure(),
+                    failure: cause.as_deref(),
+                    is_sent: bad.is_sent(),
+                    refused: bad.refusal(),
+                    report: &judged.report,
+                    used: None,
+                },
+            );
+        }
+    };
+    permit.settle(now, &settlement);
+}
+
+/// Decides what follows an attempt that brought no answer.
+fn next(
+    dispatcher: &Dispatcher,
+    call: &Call,
+    history: &mut History,
+    bad: Bad,
+    request_id: Option<Box<str>>,
+    timeout: Duration,
+) -> Step {
+    history.maybe_billed += u32::from(bad.is_maybe_billed());
+    if bad.is_exhausted() {
+        return relieve(dispatcher, history);
+    }
+    match bad.class {
+        Class::Throttled { .. } | Class::SlowDown => history.tally.refusals += 1,
+        _ => history.tally.failures += 1,
+    }
+    let left = history.deadline().since(dispatcher.clock.now());
+    let decision = if bad.is_interrupted() {
+        Decision::GiveUp(Why::NotRetryable)
+    } else {
+        let roll = fastrand::f64();
+        retry::decide(&dispatcher.rules, history.tally, &bad.class, bad.hint, Some(left), roll)
+    };
+    let (group, cause, attempts) = (&*call.group, bad.cause(), history.attempts);
+    match decision {
+        Decision::Retry { after } => {
+            let is_refusal = matches!(bad.class, Class::Throttled { .. } | Class::SlowDown);
+            log::debug!(target: "openai_bulk::retry", attempt = attempts, wait_ms = after.as_millis() as u64, cause = cause.as_str(); "retrying");
+            dispatcher.tell(&Event::Retrying { group, attempt: attempts, after, cause: &cause, is_refusal });
+            let error = bad.into_error(Why::OutOfTime, attempts, timeout, request_id);
+            history.last = Some(Box::new(error));
+            Step::Again { after }
+        }
+        Decision::GiveUp(why) => {
+            dispatcher.tell(&Event::Failed { group, attempts, cause: &cause });
+            Step::Done(Err(bad.into_error(why, attempts, timeout, request_id)))
+        }
+    }
+}
+
+/// The machine has no room for another connection: fewer at once, and the attempt does not count.
+fn relieve(dispatcher: &Dispatcher, history: &mut History) -> Step {
+    let gate = &dispatcher.gate;
+    let ceiling = gate.in_flight().max(1).min(gate.ceiling());
+    if ceiling < gate.ceiling() {
+        log::warn!(target: "openai_bulk::gate", max_concurrency = ceiling; "the machine has no room for more connections: fewer requests at once from here on");
+        gate.set_ceiling(ceiling);
+    }
+    history.attempts -= 1;
+    Step::Again { after: Duration::from_millis(100) }
+}

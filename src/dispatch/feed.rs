@@ -1,0 +1,236 @@
+//! The calls of a pool that wait: in line for the gate, or to be tried again.
+
+use super::attempt::History;
+use super::gate::{Permit, Place, Refusal};
+use super::meter::Held;
+use super::pool::Job;
+use super::{Call, Dispatcher};
+use crate::clock::Time;
+use crate::error::Error;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::sync::Arc;
+
+/// A call inside a pool.
+#[derive(Debug)]
+pub(super) struct Pending<T> {
+    pub(super) call: Call,
+    pub(super) tag: T,
+    /// Set when the call first asks to be admitted.
+    pub(super) history: Option<History>,
+}
+
+/// What waits, by limit group, and what is in flight.
+#[derive(Debug)]
+pub(super) struct Feed<T> {
+    lines: Vec<Line<T>>,
+    groups: HashMap<Arc<str>, usize>,
+    retries: BinaryHeap<Reverse<Retry<T>>>,
+    order: u64,
+    next_line: usize,
+    /// Calls that were given out and have not come back.
+    pub(super) in_flight: usize,
+    /// No more jobs will come.
+    pub(super) is_closed: bool,
+    /// Until when the pacer sleeps if nobody wakes it.
+    pub(super) pacer_until: Option<Time>,
+    /// What the pacer waits for, if it does.
+    pub(super) pacer_held: Option<Held>,
+}
+
+/// The calls of one limit group, in order.
+#[derive(Debug)]
+struct Line<T> {
+    ready: VecDeque<Box<Pending<T>>>,
+    place: Option<Place>,
+}
+
+#[derive(Debug)]
+struct Retry<T> {
+    due: Time,
+    order: u64,
+    pending: Box<Pending<T>>,
+}
+
+impl<T> PartialEq for Retry<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.order == other.order
+    }
+}
+impl<T> Eq for Retry<T> {}
+impl<T> PartialOrd for Retry<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl<T> Ord for Retry<T> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.due, self.order).cmp(&(other.due, other.order))
+    }
+}
+
+/// What there is to do.
+#[derive(Debug)]
+pub(super) enum Take<T> {
+    /// Send this.
+    Go(Box<Pending<T>>, Permit),
+    /// Nothing before `until`, or before something changes.
+    Wait { until: Option<Time>, held: Held },
+    /// Nothing any more.
+    Done,
+}
+
+impl<T> Feed<T> {
+    pub(super) fn new() -> Feed<T> {
+        Feed {
+            lines: Vec::new(),
+            groups: HashMap::new(),
+            retries: BinaryHeap::new(),
+            order: 0,
+            next_line: 0,
+            in_flight: 0,
+            is_closed: false,
+            pacer_until: None,
+            pacer_held: None,
+        }
+    }
+
+    /// Calls that wait for the gate.
+    pub(super) fn ready(&self) -> usize {
+        self.lines.iter().map(|line| line.ready.len()).sum()
+    }
+
+    /// Calls that wait to be tried again.
+    pub(super) fn retries(&self) -> usize {
+        self.retries.len()
+    }
+
+    pub(super) fn push(&mut self, job: Job<T>) {
+        let line = self.line(&job.call.group);
+        let pending = Box::new(Pending { call: job.call, tag: job.tag, history: None });
+        self.lines[line].ready.push_back(pending);
+    }
+
+    /// Puts a call aside until `due`.
+    pub(super) fn retry(&mut self, pending: Box<Pending<T>>, due: Time) {
+        self.order += 1;
+        self.retries.push(Reverse(Retry { due, order: self.order, pending }));
+    }
+
+    /// Everything that waits; nothing of it will be sent.
+    pub(super) fn clear(&mut self) -> Vec<Box<Pending<T>>> {
+        let mut all: Vec<_> = self.lines.iter_mut().flat_map(|line| line.ready.drain(..)).collect();
+        all.extend(self.retries.drain().map(|Reverse(retry)| retry.pending));
+        for line in &mut self.lines {
+            line.place = None;
+        }
+        all
+    }
+
+    /// The next call that the gate admits. Those whose time is up are handed to `fail`.
+    pub(super) fn take(
+        &mut self,
+        dispatcher: &Dispatcher,
+        now: Time,
+        is_full: bool,
+        fail: &mut impl FnMut(Box<Pending<T>>, Error),
+    ) -> Take<T> {
+        self.wake(now);
+        let mut refused: Option<Refusal> = None;
+        for step in 0..self.lines.len() {
+            let at = (self.next_line + step) % self.lines.len();
+            match self.lines[at].admit(dispatcher, now, fail) {
+                None => {}
+                Some(Ok((pending, permit))) => {
+                    self.next_line = at + 1;
+                    self.in_flight += 1;
+                    return Take::Go(pending, permit);
+                }
+                Some(Err(refusal)) => refused = Some(sooner(refused, refusal)),
+            }
+        }
+        self.wait(refused, is_full)
+    }
+
+    /// Moves the calls whose time has come to the front of their lines.
+    fn wake(&mut self, now: Time) {
+        while self.retries.peek().is_some_and(|Reverse(retry)| retry.due <= now) {
+            let Reverse(retry) = self.retries.pop().expect("it was just seen");
+            let line = self.line(&retry.pending.call.group);
+            self.lines[line].ready.push_front(retry.pending);
+        }
+    }
+
+    fn wait(&self, refused: Option<Refusal>, is_full: bool) -> Take<T> {
+        let due = self.retries.peek().map(|Reverse(retry)| retry.due);
+        let until = [refused.as_ref().and_then(|r| r.until), due].into_iter().flatten().min();
+        let held = match refused {
+            Some(refusal) => refusal.cause.into(),
+            None if self.is_closed && self.in_flight == 0 && due.is_none() => return Take::Done,
+            None if !self.is_closed => {
+                if is_full { Held::Output } else { Held::Input }
+            }
+            None if self.in_flight > 0 => Held::Server,
+            None => Held::BackOff,
+        };
+        Take::Wait { until, held }
+    }
+
+    fn line(&mut self, group: &Arc<str>) -> usize {
+        if let Some(&line) = self.groups.get(group) {
+            return line;
+        }
+        self.lines.push(Line { ready: VecDeque::new(), place: None });
+        self.groups.insert(group.clone(), self.lines.len() - 1);
+        self.lines.len() - 1
+    }
+}
+
+/// Of two refusals the one that ends sooner.
+fn sooner(one: Option<Refusal>, other: Refusal) -> Refusal {
+    match one {
+        Some(one) if one.until.unwrap_or(Time::NEVER) <= other.until.unwrap_or(Time::NEVER) => one,
+        _ => other,
+    }
+}
+
+impl<T> Line<T> {
+    /// Asks the gate for the first call of the line; `None` if the line is empty.
+    #[allow(clippy::type_complexity)] // What a line gives is what `Take` is made of.
+    fn admit(
+        &mut self,
+        dispatcher: &Dispatcher,
+        now: Time,
+        fail: &mut impl FnMut(Box<Pending<T>>, Error),
+    ) -> Option<Result<(Box<Pending<T>>, Permit), Refusal>> {
+        loop {
+            let Some(first) = self.ready.front_mut() else {
+                self.place = None;
+                return None;
+            };
+            let history = first.history(dispatcher, now);
+            let deadline = history.deadline();
+            if deadline <= now {
+                let error = history.out_of_time();
+                fail(self.ready.pop_front().expect("it is there"), error);
+                continue;
+            }
+            let (group, weight) = (&first.call.group, first.call.weight);
+            match dispatcher.gate.try_enter(now, group, weight, &mut self.place) {
+                Ok(permit) => {
+                    let pending = self.ready.pop_front().expect("it is there");
+                    return Some(Ok((pending, permit)));
+                }
+                Err(Refusal { given_up: Some(open), .. }) => {
+                    let pending = self.ready.pop_front().expect("it is there");
+                    fail(pending, Error::CircuitOpen(Box::new(open)));
+                    return None;
+                }
+                Err(mut refusal) => {
+                    refusal.until = Some(refusal.until.map_or(deadline, |until| until.min(deadline)));
+                    return Some(Err(refusal));
+                }
+            }
+        }
+    }
+}

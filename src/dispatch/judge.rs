@@ -1,0 +1,201 @@
+//! What an answer, or its absence, means.
+
+use crate::error::{ApiError, Error, Timeout, TransportError, TransportErrorKind, Undecodable};
+use crate::policy::breaker::Verdict;
+use crate::policy::retry::Why;
+use crate::transport::Answer;
+use crate::wire::answer::{Peek, check_answer};
+use crate::wire::fault::{self, Class, Fault, Scope};
+use crate::wire::headers::{self, RateReport};
+use std::time::{Duration, SystemTime};
+
+/// An exchange, judged.
+#[derive(Debug)]
+pub(super) struct Judged {
+    pub(super) report: RateReport,
+    pub(super) request_id: Option<Box<str>>,
+    pub(super) finding: Finding,
+}
+
+#[derive(Debug)]
+pub(super) enum Finding {
+    /// An answer.
+    Good { status: u16, body: Vec<u8>, peek: Peek },
+    /// Not an answer.
+    Bad(Bad),
+}
+
+/// An attempt that brought no answer.
+#[derive(Debug)]
+pub(super) struct Bad {
+    pub(super) class: Class,
+    pub(super) hint: Option<Duration>,
+    pub(super) what: What,
+}
+
+/// What came instead of an answer.
+#[derive(Debug)]
+pub(super) enum What {
+    Fault(Fault),
+    Broken(TransportError),
+    Undecodable { status: u16, message: String },
+}
+
+/// Judges what came of one exchange. `date` is now, for hints that are dates.
+pub(super) fn judge(result: Result<Answer, TransportError>, date: SystemTime) -> Judged {
+    let answer = match result {
+        Ok(answer) => answer,
+        Err(broken) => return Judged::broken(broken),
+    };
+    let report = RateReport::read(&answer.headers);
+    let request_id = headers::request_id(&answer.headers).map(Into::into);
+    let finding = if (200..300).contains(&answer.status) {
+        match check_answer(&answer.body) {
+            Ok(peek) => Finding::Good { status: answer.status, body: answer.body, peek },
+            Err(message) => {
+                let what = What::Undecodable { status: answer.status, message };
+                Finding::Bad(Bad { class: Class::Ill, hint: None, what })
+            }
+        }
+    } else {
+        let fault = fault::read_fault(answer.status, &answer.body);
+        let class = fault::classify(&fault, &answer.headers);
+        let hint = headers::retry_hint(&answer.headers, date, &fault.message);
+        Finding::Bad(Bad { class, hint, what: What::Fault(fault) })
+    };
+    Judged { report, request_id, finding }
+}
+
+impl Judged {
+    fn broken(broken: TransportError) -> Judged {
+        let class = match broken.kind {
+            // The same request would meet the same limit again.
+            TransportErrorKind::TooLarge => Class::ItemFatal,
+            _ => Class::Ill,
+        };
+        Judged {
+            report: RateReport::default(),
+            request_id: None,
+            finding: Finding::Bad(Bad { class, hint: None, what: What::Broken(broken) }),
+        }
+    }
+}
+
+impl Bad {
+    /// Whether the server may have done the work, and billed it, without our having the answer.
+    pub(super) fn is_maybe_billed(&self) -> bool {
+        match &self.what {
+            What::Broken(broken) => broken.sent,
+            What::Undecodable { .. } => true,
+            What::Fault(_) => false,
+        }
+    }
+
+    /// Whether the request may have reached the server.
+    pub(super) fn is_sent(&self) -> bool {
+        !matches!(&self.what, What::Broken(broken) if !broken.sent)
+    }
+
+    /// Whether no connection could be made.
+    pub(super) fn is_connect_failure(&self) -> bool {
+        use TransportErrorKind::{Connect, Proxy, Resolve, Tls};
+        matches!(&self.what, What::Broken(b) if matches!(b.kind, Connect | Proxy | Resolve | Tls))
+    }
+
+    /// Whether the machine, not the server, could not send it.
+    pub(super) fn is_exhausted(&self) -> bool {
+        matches!(&self.what, What::Broken(b) if b.kind == TransportErrorKind::Exhausted)
+    }
+
+    /// Whether the caller interrupted it.
+    pub(super) fn is_interrupted(&self) -> bool {
+        matches!(&self.what, What::Broken(b) if b.kind == TransportErrorKind::Interrupted)
+    }
+
+    /// What the breaker should hear: only a server in trouble counts.
+    pub(super) fn verdict(&self) -> Verdict {
+        let is_ill = matches!(self.class, Class::Ill);
+        if is_ill && !self.is_interrupted() && !self.is_exhausted() {
+            Verdict::Ill
+        } else {
+            Verdict::Ignored
+        }
+    }
+
+    /// For which limit the server refused, and how long everybody should hold back.
+    pub(super) fn refusal(&self) -> Option<(Scope, Duration)> {
+        const SHORTEST: Duration = Duration::from_millis(50);
+        let (scope, length) = match self.class {
+            // A large request may have to wait long where smaller ones need not.
+            Class::Throttled { scope: Scope::Tokens } => (Scope::Tokens, Duration::from_millis(250)),
+            Class::Throttled { scope: scope @ Scope::Day } => {
+                (scope, self.hint.unwrap_or(Duration::from_secs(10)).min(Duration::from_secs(60)))
+            }
+            Class::Throttled { scope } => {
+                (scope, self.hint.unwrap_or(Duration::from_millis(500)).min(Duration::from_secs(5)))
+            }
+            Class::SlowDown => {
+                let length = self.hint.unwrap_or(Duration::from_secs(2));
+                (Scope::Unknown, length.min(Duration::from_secs(30)))
+            }
+            _ => return None,
+        };
+        Some((scope, length.max(SHORTEST)))
+    }
+
+    /// The failure in a few words, for logs and observers.
+    pub(super) fn cause(&self) -> String {
+        match &self.what {
+            What::Fault(fault) => match fault.code.as_ref().or(fault.kind.as_ref()) {
+                Some(code) => format!("{} {code}", fault.status),
+                None => fault.status.to_string(),
+            },
+            What::Broken(broken) => broken.to_string(),
+            What::Undecodable { status, message } => format!("{status} without an answer: {message}"),
+        }
+    }
+
+    /// The failure as the caller's error, after `attempts` attempts.
+    pub(super) fn into_error(
+        self,
+        why: Why,
+        attempts: u32,
+        timeout: Duration,
+        request_id: Option<Box<str>>,
+    ) -> Error {
+        let request_id = request_id.map(String::from);
+        match self.what {
+            What::Fault(fault) => {
+                let is_refusal =
+                    matches!(self.class, Class::Throttled { .. } | Class::SlowDown | Class::TooLarge { .. });
+                let error = Box::new(ApiError {
+                    status: fault.status,
+                    kind: fault.kind,
+                    code: fault.code,
+                    message: fault.message,
+                    param: fault.param,
+                    request_id,
+                    retry_after: self.hint,
+                    attempts,
+                    retryable: why != Why::NotRetryable,
+                    fatal: matches!(self.class, Class::RunFatal),
+                });
+                if is_refusal { Error::RateLimit(error) } else { Error::Api(error) }
+            }
+            What::Broken(TransportError { kind: TransportErrorKind::Interrupted, .. }) => Error::Cancelled,
+            What::Broken(TransportError { kind: TransportErrorKind::Timeout(stage), .. }) => {
+                Error::Timeout(Box::new(Timeout::new(stage, timeout, attempts)))
+            }
+            What::Broken(mut broken) => {
+                broken.attempts = attempts;
+                Error::Transport(Box::new(broken))
+            }
+            What::Undecodable { status, message } => {
+                let mut error = Undecodable::new(status, message);
+                error.request_id = request_id;
+                error.attempts = attempts;
+                Error::Decode(Box::new(error))
+            }
+        }
+    }
+}

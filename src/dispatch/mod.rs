@@ -1,0 +1,92 @@
+//! Sends calls: each one within the limits, again where that helps, and never twice for nothing.
+//!
+//! - `call` - a request as bytes that can be sent again.
+//! - `gate` - who may send now.
+//! - `judge` - what an answer, or its absence, means.
+//! - `attempt` - one attempt: exchange, judge, settle, decide.
+//! - `feed` - the calls of a pool that wait.
+//! - `pool` - many calls at once, on worker threads.
+//! - `meter` - what held a run back, and what it has done so far.
+//! - `event` - what observers are told.
+
+mod attempt;
+mod call;
+mod event;
+mod feed;
+mod gate;
+mod judge;
+mod meter;
+mod pool;
+
+use crate::clock::{Clock, Stop};
+use crate::error::Error;
+use crate::policy::retry;
+use crate::transport::Transport;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use attempt::{Facts, Reply};
+pub use call::Call;
+pub use event::{Event, Observer};
+pub use gate::{Cause, Gate, Limits};
+pub use meter::{Held, HeldBack, Meter, Progress};
+pub use pool::{Delivered, Intake, Job, Pool, PoolOptions};
+
+/// What every call of a client shares: the transport, the clock, the gate and the rules.
+pub struct Dispatcher {
+    /// Sends one request.
+    pub transport: Arc<dyn Transport>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Admits calls.
+    pub gate: Arc<Gate>,
+    /// Says when to try again.
+    pub rules: retry::Rules,
+    /// Time for one attempt.
+    pub timeout: Duration,
+    /// Time for a call with all its attempts, unless the call says otherwise.
+    pub deadline: Duration,
+    /// Headers of every request, the key among them.
+    pub headers: Vec<(String, String)>,
+    /// Is told what happens.
+    pub observer: Option<Observer>,
+}
+
+impl fmt::Debug for Dispatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The headers hold the key.
+        f.debug_struct("Dispatcher")
+            .field("rules", &self.rules)
+            .field("timeout", &self.timeout)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Dispatcher {
+    /// Sends one call on the caller's thread, and waits until it is answered or has failed.
+    pub fn send(&self, call: &Call, stop: &Stop) -> Result<Reply, Error> {
+        let _hold = self.clock.hold();
+        let mut history = attempt::History::begin(self, call, self.clock.now());
+        loop {
+            let deadline = Some((history.deadline(), history.allowed()));
+            let permit = self
+                .gate
+                .enter(&*self.clock, &call.group, call.weight, stop, deadline)
+                .map_err(|error| history.overtaken(error))?;
+            let step = attempt::attempt(self, call, &mut history, permit, stop);
+            self.gate.signal().raise();
+            match step {
+                attempt::Step::Done(result) => return result,
+                attempt::Step::Again { after } => self.clock.sleep(after, stop),
+            }
+        }
+    }
+
+    fn tell(&self, event: &Event<'_>) {
+        if let Some(observer) = &self.observer {
+            observer(event);
+        }
+    }
+}

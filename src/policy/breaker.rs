@@ -1,0 +1,394 @@
+//! Whether the server is worth asking at all.
+
+use crate::clock::Time;
+use std::time::Duration;
+
+/// When the circuit opens and closes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Rules {
+    /// How far back results count. Default: 30 s.
+    pub window: Duration,
+    /// How many results there must be before their share means anything. Default: 20.
+    pub min_calls: u32,
+    /// The share of failures that opens the circuit, from 0 to 1. Default: 0.5.
+    pub failure_share: f64,
+    /// Failures in a row that open it as well, whatever was before. Default: 20.
+    pub failures_in_a_row: u32,
+    /// Connections in a row that could not be made, which open it as well. Default: 10.
+    pub connect_failures: u32,
+    /// How long it stays open at first; each time that a probe fails, half as long again.
+    /// Default: 2 s.
+    pub open: Duration,
+    /// How long it stays open at most before the next probe. Default: 30 s.
+    pub open_cap: Duration,
+}
+
+impl Default for Rules {
+    fn default() -> Rules {
+        Rules {
+            window: Duration::from_secs(30),
+            min_calls: 20,
+            failure_share: 0.5,
+            failures_in_a_row: 20,
+            connect_failures: 10,
+            open: Duration::from_secs(2),
+            open_cap: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What the breaker hears of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The server did its work.
+    Ok,
+    /// The server is in trouble.
+    Ill,
+    /// It says nothing about the server's health: a refusal, a bad request, a cancelled call.
+    Ignored,
+}
+
+/// What the breaker says to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Go.
+    Yes,
+    /// Go, as one of the counted probes; its result must be recorded as a probe's.
+    Probe,
+    /// Ask again then.
+    Until(Time),
+}
+
+/// Parts of the window: old results leave it a part at a time.
+const PARTS: usize = 10;
+/// Probes of the second round, before the circuit closes.
+const SECOND_ROUND: u32 = 4;
+/// How long a probe may be without a result before the next one is let through.
+const PROBE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// A circuit breaker: closed, open, or half-open with a counted number of probes.
+#[derive(Debug)]
+pub struct Breaker {
+    rules: Rules,
+    state: State,
+    parts: [Part; PARTS],
+    failures_in_a_row: u32,
+    connect_failures: u32,
+    /// How often it has opened without closing in between.
+    openings: u32,
+    /// Since when it has not been closed.
+    open_since: Option<Time>,
+    /// When it closed last.
+    closed_at: Time,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Closed,
+    Open { until: Time },
+    HalfOpen { since: Time, allowed: u32, under_way: u32, succeeded: u32 },
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Part {
+    number: u64,
+    ok: u32,
+    ill: u32,
+}
+
+impl Breaker {
+    /// A closed one.
+    pub fn new(rules: Rules) -> Breaker {
+        Breaker {
+            rules,
+            state: State::Closed,
+            parts: [Part::default(); PARTS],
+            failures_in_a_row: 0,
+            connect_failures: 0,
+            openings: 0,
+            open_since: None,
+            closed_at: Time::ZERO,
+        }
+    }
+
+    /// Since when it has not been closed; `None` when it is.
+    pub fn open_since(&self) -> Option<Time> {
+        self.open_since
+    }
+
+    /// Whether a call may go now. A probe is counted from here on, until its result is recorded.
+    pub fn admit(&mut self, now: Time) -> Admission {
+        if let State::Open { until } = self.state {
+            if now < until {
+                return Admission::Until(until);
+            }
+            self.state = State::HalfOpen { since: now, allowed: 1, under_way: 0, succeeded: 0 };
+        }
+        let State::HalfOpen { since, allowed, under_way, succeeded } = &mut self.state else {
+            return Admission::Yes;
+        };
+        if *under_way + *succeeded < *allowed {
+            *under_way += 1;
+            *since = now;
+            return Admission::Probe;
+        }
+        let patience_ends = *since + PROBE_PATIENCE;
+        if now >= patience_ends {
+            // The probe hangs, as it may in an outage; another one tells more than waiting does.
+            *since = now;
+            *under_way += 1;
+            return Admission::Probe;
+        }
+        Admission::Until(patience_ends)
+    }
+
+    /// Takes in a result. `sent_at` is when the call was admitted, and `roll` from 0 to 1 spreads the
+    /// time for which the circuit is open.
+    pub fn record(
+        &mut self,
+        now: Time,
+        is_probe: bool,
+        sent_at: Time,
+        verdict: Verdict,
+        is_connect_failure: bool,
+        roll: f64,
+    ) {
+        match (is_probe, self.state) {
+            (true, State::HalfOpen { .. }) => self.record_probe(now, verdict, roll),
+            (_, State::Closed) => self.record_call(now, sent_at, verdict, is_connect_failure, roll),
+            // The late result of a call from before says nothing of the server now.
+            _ => {}
+        }
+    }
+
+    fn record_probe(&mut self, now: Time, verdict: Verdict, roll: f64) {
+        let State::HalfOpen { allowed, under_way, succeeded, .. } = &mut self.state else { return };
+        *under_way = under_way.saturating_sub(1);
+        match verdict {
+            // No verdict: the place of the probe is free for another one.
+            Verdict::Ignored => {}
+            Verdict::Ill => self.open(now, roll),
+            Verdict::Ok => {
+                *succeeded += 1;
+                if *succeeded < *allowed {
+                    return;
+                }
+                if *allowed == 1 {
+                    (*allowed, *succeeded) = (SECOND_ROUND, 0);
+                } else {
+                    self.close(now);
+                }
+            }
+        }
+    }
+
+    fn record_call(&mut self, now: Time, sent_at: Time, verdict: Verdict, is_connect_failure: bool, roll: f64) {
+        match verdict {
+            Verdict::Ignored => return,
+            // A call from before the circuit was open tells of that time.
+            _ if sent_at < self.closed_at => return,
+            Verdict::Ok => {
+                self.failures_in_a_row = 0;
+                self.connect_failures = 0;
+                self.part(now).ok += 1;
+            }
+            Verdict::Ill => {
+                self.failures_in_a_row += 1;
+                self.connect_failures = if is_connect_failure { self.connect_failures + 1 } else { 0 };
+                self.part(now).ill += 1;
+            }
+        }
+        let is_dead = self.connect_failures >= self.rules.connect_failures
+            || self.failures_in_a_row >= self.rules.failures_in_a_row;
+        if is_dead || self.is_failing(now) {
+            self.open(now, roll);
+        }
+    }
+
+    fn is_failing(&self, now: Time) -> bool {
+        let oldest = self.number(now).saturating_sub(PARTS as u64 - 1);
+        let recent = self.parts.iter().filter(|part| part.number >= oldest);
+        let (ok, ill) = recent.fold((0, 0), |(ok, ill), part| (ok + part.ok, ill + part.ill));
+        let all = ok + ill;
+        all >= self.rules.min_calls.max(1) && f64::from(ill) >= self.rules.failure_share * f64::from(all)
+    }
+
+    fn part(&mut self, now: Time) -> &mut Part {
+        let number = self.number(now);
+        let part = &mut self.parts[(number % PARTS as u64) as usize];
+        if part.number != number {
+            *part = Part { number, ..Part::default() };
+        }
+        part
+    }
+
+    fn number(&self, now: Time) -> u64 {
+        let part = (self.rules.window.as_nanos() / PARTS as u128).max(1);
+        // The first part is 1, so that an unused one, of number 0, is always old.
+        (now.since_origin().as_nanos() / part) as u64 + PARTS as u64
+    }
+
+    fn open(&mut self, now: Time, roll: f64) {
+        // Growing by half, a probe comes at most a third of the outage too late.
+        let length = self.rules.open.mul_f64(1.5f64.powi(self.openings.min(40) as i32)).min(self.rules.open_cap);
+        // Equal jitter: half of it is certain, half is chance.
+        let length = length.mul_f64(0.5 + 0.5 * roll.clamp(0.0, 1.0)).max(Duration::from_millis(1));
+        self.state = State::Open { until: now + length };
+        self.openings += 1;
+        self.open_since.get_or_insert(now);
+        log::info!(target: "openai_bulk::breaker", open_ms = length.as_millis() as u64; "the circuit is open: the server is in trouble");
+    }
+
+    fn close(&mut self, now: Time) {
+        self.state = State::Closed;
+        self.closed_at = now;
+        self.parts = [Part::default(); PARTS];
+        self.failures_in_a_row = 0;
+        self.connect_failures = 0;
+        self.openings = 0;
+        self.open_since = None;
+        log::info!(target: "openai_bulk::breaker", "the circuit is closed: the server answers again");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at(seconds: f64) -> Time {
+        Time::from_origin(Duration::from_secs_f64(seconds))
+    }
+
+    fn feed(breaker: &mut Breaker, now: f64, verdict: Verdict, count: u32) {
+        for _ in 0..count {
+            breaker.record(at(now), false, at(now), verdict, false, 1.0);
+        }
+    }
+
+    fn opened() -> Breaker {
+        let mut breaker = Breaker::new(Rules::default());
+        feed(&mut breaker, 1.0, Verdict::Ill, 20);
+        breaker
+    }
+
+    #[test]
+    fn it_opens_at_half_failures_but_not_before_enough_calls() {
+        let mut breaker = Breaker::new(Rules::default());
+        feed(&mut breaker, 1.0, Verdict::Ill, 19);
+        assert_eq!(breaker.admit(at(1.0)), Admission::Yes);
+        let mut breaker = Breaker::new(Rules::default());
+        feed(&mut breaker, 1.0, Verdict::Ok, 20);
+        feed(&mut breaker, 1.0, Verdict::Ill, 19);
+        assert_eq!(breaker.admit(at(1.0)), Admission::Yes);
+        feed(&mut breaker, 1.0, Verdict::Ill, 1);
+        assert_eq!(breaker.admit(at(1.0)), Admission::Until(at(3.0)));
+        assert_eq!(breaker.open_since(), Some(at(1.0)));
+    }
+
+    #[test]
+    fn old_failures_are_forgotten() {
+        let mut breaker = Breaker::new(Rules::default());
+        feed(&mut breaker, 1.0, Verdict::Ill, 19);
+        feed(&mut breaker, 39.0, Verdict::Ok, 1);
+        feed(&mut breaker, 40.0, Verdict::Ill, 19);
+        assert_eq!(breaker.admit(at(40.0)), Admission::Yes);
+    }
+
+    #[test]
+    fn refusals_and_bad_requests_never_open_it() {
+        let mut breaker = Breaker::new(Rules::default());
+        feed(&mut breaker, 1.0, Verdict::Ignored, 10_000);
+        assert_eq!(breaker.admit(at(1.0)), Admission::Yes);
+    }
+
+    #[test]
+    fn ten_connections_in_a_row_that_fail_open_it() {
+        let mut breaker = Breaker::new(Rules::default());
+        for n in 0..10 {
+            assert_eq!(breaker.admit(at(1.0)), Admission::Yes, "{n}");
+            breaker.record(at(1.0), false, at(1.0), Verdict::Ill, true, 1.0);
+        }
+        assert!(matches!(breaker.admit(at(1.0)), Admission::Until(_)));
+    }
+
+    #[test]
+    fn one_probe_then_four_then_it_closes() {
+        let mut breaker = opened();
+        assert_eq!(breaker.admit(at(6.0)), Admission::Probe);
+        assert!(matches!(breaker.admit(at(6.0)), Admission::Until(_)));
+        breaker.record(at(6.5), true, at(6.0), Verdict::Ok, false, 1.0);
+        for _ in 0..4 {
+            assert_eq!(breaker.admit(at(7.0)), Admission::Probe);
+        }
+        assert!(matches!(breaker.admit(at(7.0)), Admission::Until(_)));
+        for _ in 0..4 {
+            breaker.record(at(7.5), true, at(7.0), Verdict::Ok, false, 1.0);
+        }
+        assert_eq!(breaker.admit(at(7.5)), Admission::Yes);
+        assert_eq!(breaker.open_since(), None);
+    }
+
+    #[test]
+    fn a_probe_that_fails_lengthens_the_time_up_to_the_cap() {
+        let mut breaker = opened();
+        let mut now = 6.0;
+        for length in [3.0, 4.5, 6.75, 10.125, 15.1875, 22.78125, 30.0, 30.0] {
+            assert_eq!(breaker.admit(at(now)), Admission::Probe);
+            breaker.record(at(now), true, at(now), Verdict::Ill, false, 1.0);
+            let Admission::Until(until) = breaker.admit(at(now)) else { panic!("it is open") };
+            assert!(until.since(at(now + length - 0.001)) <= Duration::from_millis(2), "{until:?}");
+            now += length + 0.001;
+        }
+        assert_eq!(breaker.open_since(), Some(at(1.0)));
+    }
+
+    #[test]
+    fn a_probe_without_a_verdict_frees_its_place() {
+        // The classic fault: half-open for ever because a probe was cancelled.
+        let mut breaker = opened();
+        assert_eq!(breaker.admit(at(6.0)), Admission::Probe);
+        breaker.record(at(6.0), true, at(6.0), Verdict::Ignored, false, 1.0);
+        assert_eq!(breaker.admit(at(6.0)), Admission::Probe);
+    }
+
+    #[test]
+    fn late_results_of_earlier_calls_change_nothing() {
+        let mut breaker = opened();
+        feed(&mut breaker, 2.0, Verdict::Ok, 100);
+        assert!(matches!(breaker.admit(at(2.0)), Admission::Until(_)));
+        assert_eq!(breaker.admit(at(6.0)), Admission::Probe);
+        feed(&mut breaker, 6.1, Verdict::Ok, 100);
+        assert!(matches!(breaker.admit(at(6.1)), Admission::Until(_)));
+    }
+
+    proptest! {
+        /// Whatever happens, there is a way on: a yes, a probe, or a time that is not far.
+        #[test]
+        fn it_never_locks_up(steps in proptest::collection::vec((0u8..6, 0.0f64..10.0, 0.0f64..=1.0), 1..300)) {
+            let mut breaker = Breaker::new(Rules::default());
+            let (mut now, mut probes) = (0.0, 0u32);
+            for (step, gap, roll) in steps {
+                now += gap;
+                match step {
+                    0 | 1 => match breaker.admit(at(now)) {
+                        Admission::Yes => {}
+                        Admission::Probe => probes += 1,
+                        Admission::Until(until) => {
+                            prop_assert!(until > at(now) && until <= at(now + 61.0));
+                        }
+                    },
+                    2 | 3 => {
+                        let verdict = if step == 2 { Verdict::Ok } else { Verdict::Ill };
+                        let is_probe = probes > 0;
+                        probes -= u32::from(is_probe);
+                        breaker.record(at(now), is_probe, at(now), verdict, false, roll);
+                    }
+                    4 => feed(&mut breaker, now, Verdict::Ill, 20),
+                    _ => feed(&mut breaker, now, Verdict::Ok, 20),
+                }
+            }
+        }
+    }
+}
