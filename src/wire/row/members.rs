@@ -25,8 +25,15 @@ impl<'a> Members<'a> {
     /// Those of the object that `text` holds, or what is wrong with it.
     pub(crate) fn parse(text: &'a str) -> Result<Members<'a>, String> {
         let kind = noun(text);
-        if kind != "an object" && serde_json::from_str::<&RawValue>(text).is_ok() {
-            return Err(format!("not a JSON object but {kind}: each line is one object"));
+        // A list that does not end on its line is most often a file that is one list.
+        let other = |kind| Err(format!("not a JSON object but {kind}: each line is one object"));
+        match kind {
+            "an object" => {}
+            "a list" => return other(kind),
+            _ => match serde_json::from_str::<&RawValue>(text) {
+                Ok(_) => return other(kind),
+                Err(e) => return Err(explain(&e)),
+            },
         }
         serde_json::from_str(text).map_err(|e| explain(&e))
     }

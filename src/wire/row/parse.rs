@@ -239,7 +239,8 @@ fn clean(line: u64, text: &[u8]) -> Result<&str, String> {
     let text = if line == 1 { text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text) } else { text };
     let text = std::str::from_utf8(text)
         .map_err(|e| format!("not valid UTF-8 (column {})", e.valid_up_to() + 1))?;
-    let text = text.trim_ascii();
+    // White space before the text stays, so that columns are those of the line.
+    let text = text.trim_ascii_end();
     if text.is_empty() { Err("the line is blank".into()) } else { Ok(text) }
 }
 

@@ -41,6 +41,8 @@ pub struct Format {
     /// The request that every row is put into. Default: none, rows are requests or prompts.
     pub template: Option<Template>,
     /// The model of rows that name none; empty if there is none. Default: empty.
+    ///
+    /// Moderations choose their model themselves, unless this one is a moderation model.
     pub model: String,
     /// The system message of rows that are only a prompt. Default: none.
     ///
