@@ -1,6 +1,7 @@
 //! A synchronous client that sends very many requests to OpenAI, and loses none.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod bulk;
 pub mod clock;
 pub mod dispatch;
 pub mod error;

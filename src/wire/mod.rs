@@ -5,9 +5,13 @@
 //! - `fault` - error bodies, and what they mean.
 //! - `answer` - whether a 200 is an answer, and what it used.
 //! - `compact` - JSON text on one line.
+//! - `row` - lines of input and of output.
+//! - `template` - requests made of the fields of a row.
 
 pub mod answer;
 pub mod compact;
 pub mod duration;
 pub mod fault;
 pub mod headers;
+pub mod row;
+pub mod template;

@@ -1,0 +1,13 @@
+//! The input of a bulk run.
+//!
+//! - `source` - its lines, read with the memory of one: [`Source`], [`Lines`], [`Rows`].
+//! - `check` - the first pass, before anything is sent: [`check()`], [`Checked`].
+//! - `duplicates` - ids that occur twice: [`DuplicateGuard`].
+
+mod check;
+mod duplicates;
+mod source;
+
+pub use check::{Checked, Problem, check};
+pub use duplicates::DuplicateGuard;
+pub use source::{Line, Lines, Rows, Source};

@@ -1,0 +1,20 @@
+//! A line of input becomes a request; an answer becomes a line of output.
+//!
+//! - `request` - what a line says: [`Row`], and the settings under which it is read, [`Format`].
+//! - `parse` - the kinds of lines, and what is wrong with a line that is none of them.
+//! - `canonical` - the one spelling of a request, for its fingerprint.
+//! - `members` - the members of a JSON object as they are spelled.
+//! - `output` - a line of the output, written and read: [`OutputLine`], [`OutputRef`].
+
+mod canonical;
+mod members;
+mod output;
+mod parse;
+mod request;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use members::{Members, noun, text_of};
+pub use output::{OutputLine, OutputRef, Response, fingerprint_hex, read_output};
+pub(crate) use parse::kind_of;
+pub use request::{ENDPOINTS, Format, Row, RowError, endpoint, id_hash};
