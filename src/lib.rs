@@ -1,13 +1,15 @@
 //! A synchronous client that sends very many requests to OpenAI, and loses none.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-pub mod bulk;
-pub mod clock;
-pub mod dispatch;
+// In the order of the layers, lowest first: a module names only itself and those before it.
 pub mod error;
-pub mod policy;
-pub mod transport;
-pub mod usage;
+pub mod clock;
 pub mod wire;
+pub mod policy;
+pub mod usage;
+pub mod transport;
+pub mod dispatch;
+pub mod bulk;
+pub mod config;
 
 pub use error::{Error, Result};

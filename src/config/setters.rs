@@ -1,0 +1,251 @@
+//! A setter for each setting. Ranges are checked by `validate`, so that all problems are told at
+//! once.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::key::ApiKey;
+use super::proxies::Proxies;
+use super::values::Config;
+
+/// Setters.
+impl Config {
+    /// The key; it takes the place of a file that was set before.
+    ///
+    /// `OPENAI_API_KEY`. Default: none. Unit: text. Source: the official Python SDK.
+    pub fn api_key(mut self, key: ApiKey) -> Config {
+        self.values.api_key_file = None;
+        self.origins.remove("OPENAI_API_KEY_FILE");
+        self.set("OPENAI_API_KEY", |v| v.api_key = Some(key))
+    }
+
+    /// A file that holds the key and nothing else; it takes the place of a key that was set
+    /// before. The file is read by [`Config::load_key`].
+    ///
+    /// `OPENAI_API_KEY_FILE`. Default: none. Unit: path. Source: own choice.
+    pub fn api_key_file(mut self, path: impl Into<PathBuf>) -> Config {
+        self.values.api_key = None;
+        self.origins.remove("OPENAI_API_KEY");
+        self.set("OPENAI_API_KEY_FILE", |v| v.api_key_file = Some(path.into()))
+    }
+
+    /// Where the API is found, up to and with its version.
+    ///
+    /// `OPENAI_BASE_URL`. Default: <https://api.openai.com/v1>. Unit: URL. Source: the official
+    /// Python SDK.
+    pub fn base_url(self, url: impl Into<String>) -> Config {
+        self.set("OPENAI_BASE_URL", |v| v.base_url = Some(url.into()))
+    }
+
+    /// The organization that is billed.
+    ///
+    /// `OPENAI_ORG_ID`. Default: none. Unit: text. Source: the official Python SDK.
+    pub fn organization(self, id: impl Into<String>) -> Config {
+        self.set("OPENAI_ORG_ID", |v| v.organization = Some(id.into()))
+    }
+
+    /// The project that is billed.
+    ///
+    /// `OPENAI_PROJECT_ID`. Default: none. Unit: text. Source: the official Python SDK.
+    pub fn project(self, id: impl Into<String>) -> Config {
+        self.set("OPENAI_PROJECT_ID", |v| v.project = Some(id.into()))
+    }
+
+    /// The model of requests that name none.
+    ///
+    /// `OPENAI_MODEL`. Default: gpt-4o-mini. Unit: text. Source: own choice.
+    pub fn model(self, model: impl Into<String>) -> Config {
+        self.set("OPENAI_MODEL", |v| v.model = Some(model.into()))
+    }
+
+    /// How long one attempt may take.
+    ///
+    /// `OPENAI_TIMEOUT`. Default: 10m. Unit: duration. Source: the official Python SDK.
+    pub fn timeout(self, timeout: Duration) -> Config {
+        self.set("OPENAI_TIMEOUT", |v| v.timeout = timeout)
+    }
+
+    /// How long a request may take with all its attempts and waits, from when it first asks to be
+    /// sent.
+    ///
+    /// `OPENAI_DEADLINE`. Default: 30m. Unit: duration. Source: own choice, three attempts that
+    /// time out.
+    pub fn deadline(self, deadline: Duration) -> Config {
+        self.set("OPENAI_DEADLINE", |v| v.deadline = deadline)
+    }
+
+    /// How long connecting may take, TLS included.
+    ///
+    /// `OPENAI_CONNECT_TIMEOUT`. Default: 10s. Unit: duration. Source: own choice, twice that of
+    /// the official Python SDK, for many connections at once.
+    pub fn connect_timeout(self, timeout: Duration) -> Config {
+        self.set("OPENAI_CONNECT_TIMEOUT", |v| v.connect_timeout = timeout)
+    }
+
+    /// Certificates in PEM form to trust besides those of the system.
+    ///
+    /// `OPENAI_CA_FILE`. Default: none. Unit: path. Source: own choice.
+    pub fn ca_file(self, path: impl Into<PathBuf>) -> Config {
+        self.set("OPENAI_CA_FILE", |v| v.ca_file = Some(path.into()))
+    }
+
+    /// The largest answer that is read into memory.
+    ///
+    /// `OPENAI_MAX_ANSWER_SIZE`. Default: 256MiB. Unit: bytes. Source: own choice.
+    pub fn max_answer_size(self, bytes: u64) -> Config {
+        self.set("OPENAI_MAX_ANSWER_SIZE", |v| v.max_answer_size = bytes)
+    }
+
+    /// Whether the server speaks as `openai` or as `azure`; without it the host decides.
+    ///
+    /// `OPENAI_API_TYPE`. Default: none. Unit: text. Source: the official Python SDK.
+    pub fn api_type(self, name: impl Into<String>) -> Config {
+        self.set("OPENAI_API_TYPE", |v| v.api_type = Some(name.into()))
+    }
+
+    /// The version of Azure's API; not needed if the base URL ends in `/openai/v1`.
+    ///
+    /// `OPENAI_API_VERSION`. Default: none. Unit: text. Source: the official Python SDK.
+    pub fn api_version(self, version: impl Into<String>) -> Config {
+        self.set("OPENAI_API_VERSION", |v| v.api_version = Some(version.into()))
+    }
+
+    /// The most requests a minute; without it the server's headers tell.
+    ///
+    /// `OPENAI_REQUESTS_PER_MINUTE`. Default: none. Unit: requests a minute. Source: own choice.
+    pub fn requests_per_minute(self, limit: impl Into<Option<u64>>) -> Config {
+        self.set("OPENAI_REQUESTS_PER_MINUTE", |v| v.requests_per_minute = limit.into())
+    }
+
+    /// The most tokens a minute; without it the server's headers tell.
+    ///
+    /// `OPENAI_TOKENS_PER_MINUTE`. Default: none. Unit: tokens a minute. Source: own choice.
+    pub fn tokens_per_minute(self, limit: impl Into<Option<u64>>) -> Config {
+        self.set("OPENAI_TOKENS_PER_MINUTE", |v| v.tokens_per_minute = limit.into())
+    }
+
+    /// The most requests in flight; each has a thread.
+    ///
+    /// `OPENAI_MAX_CONCURRENCY`. Default: 128. Unit: requests. Source: own choice.
+    pub fn max_concurrency(self, requests: usize) -> Config {
+        self.set("OPENAI_MAX_CONCURRENCY", |v| v.max_concurrency = requests as u64)
+    }
+
+    /// How much of a minute's limit may be spent at once before the server has told its level.
+    ///
+    /// A limit of 60,000 a minute may be enforced as 1,000 a second, and then a minute's worth at
+    /// the start would be refused almost whole.
+    ///
+    /// `OPENAI_RATE_LIMIT_BURST`. Default: 1s. Unit: duration. Source: own simulation.
+    pub fn rate_limit_burst(self, depth: Duration) -> Config {
+        self.set("OPENAI_RATE_LIMIT_BURST", |v| v.rate_limit_burst = depth)
+    }
+
+    /// How often a request is sent again after a failure.
+    ///
+    /// `OPENAI_MAX_RETRIES`. Default: 8. Unit: retries. Source: own choice; the official Python
+    /// SDK has 2, for single requests.
+    pub fn max_retries(self, retries: u32) -> Config {
+        self.set("OPENAI_MAX_RETRIES", |v| v.max_retries = retries.into())
+    }
+
+    /// The longest wait before the first retry; it doubles with each.
+    ///
+    /// `OPENAI_BACKOFF_BASE`. Default: 500ms. Unit: duration. Source: the official Python SDK.
+    pub fn backoff_base(self, base: Duration) -> Config {
+        self.set("OPENAI_BACKOFF_BASE", |v| v.backoff_base = base)
+    }
+
+    /// The longest wait before any retry, unless the server names a longer one.
+    ///
+    /// `OPENAI_BACKOFF_CAP`. Default: 20s. Unit: duration. Source: the SDKs of AWS.
+    pub fn backoff_cap(self, cap: Duration) -> Config {
+        self.set("OPENAI_BACKOFF_CAP", |v| v.backoff_cap = cap)
+    }
+
+    /// The share of failed calls at which the circuit opens and sending pauses.
+    ///
+    /// `OPENAI_CIRCUIT_FAILURE_SHARE`. Default: 0.5. Unit: share. Source: resilience4j.
+    pub fn circuit_failure_share(self, share: f64) -> Config {
+        self.set("OPENAI_CIRCUIT_FAILURE_SHARE", |v| v.circuit_failure_share = share)
+    }
+
+    /// The fewest calls from which that share is taken.
+    ///
+    /// `OPENAI_CIRCUIT_MIN_CALLS`. Default: 20. Unit: calls. Source: own choice.
+    pub fn circuit_min_calls(self, calls: u32) -> Config {
+        self.set("OPENAI_CIRCUIT_MIN_CALLS", |v| v.circuit_min_calls = calls.into())
+    }
+
+    /// How long the circuit may stay open before the run is stopped.
+    ///
+    /// `OPENAI_CIRCUIT_PATIENCE`. Default: 5m. Unit: duration. Source: own choice.
+    pub fn circuit_patience(self, patience: Duration) -> Config {
+        self.set("OPENAI_CIRCUIT_PATIENCE", |v| v.circuit_patience = patience)
+    }
+
+    /// The first wait before the state of a batch is asked for; later ones are longer.
+    ///
+    /// `OPENAI_BATCH_POLL_INTERVAL`. Default: 5s. Unit: duration. Source: own choice.
+    pub fn batch_poll_interval(self, interval: Duration) -> Config {
+        self.set("OPENAI_BATCH_POLL_INTERVAL", |v| v.batch_poll_interval = interval)
+    }
+
+    /// The most requests in one batch.
+    ///
+    /// `OPENAI_BATCH_MAX_REQUESTS`. Default: 50000. Unit: requests. Source: the limits of the
+    /// Batch API.
+    pub fn batch_max_requests(self, requests: usize) -> Config {
+        self.set("OPENAI_BATCH_MAX_REQUESTS", |v| v.batch_max_requests = requests as u64)
+    }
+
+    /// The largest file of one batch; the server takes 200 MB.
+    ///
+    /// `OPENAI_BATCH_MAX_BYTES`. Default: 190MB. Unit: bytes. Source: the limits of the Batch API.
+    pub fn batch_max_bytes(self, bytes: u64) -> Config {
+        self.set("OPENAI_BATCH_MAX_BYTES", |v| v.batch_max_bytes = bytes)
+    }
+
+    /// The time in which a batch is to be done; the server knows only this one.
+    ///
+    /// `OPENAI_BATCH_COMPLETION_WINDOW`. Default: 24h. Unit: text. Source: the limits of the Batch
+    /// API.
+    pub fn batch_completion_window(self, window: impl Into<String>) -> Config {
+        self.set("OPENAI_BATCH_COMPLETION_WINDOW", |v| {
+            v.batch_completion_window = Some(window.into());
+        })
+    }
+
+    /// The most input tokens in all batches that wait at the server.
+    ///
+    /// `OPENAI_BATCH_ENQUEUED_TOKENS`. Default: none. Unit: tokens. Source: own choice.
+    pub fn batch_enqueued_tokens(self, tokens: impl Into<Option<u64>>) -> Config {
+        self.set("OPENAI_BATCH_ENQUEUED_TOKENS", |v| v.batch_enqueued_tokens = tokens.into())
+    }
+
+    /// The proxies, in place of those that the environment names.
+    pub fn proxies(mut self, proxies: Proxies) -> Config {
+        self.proxies = proxies;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::settings;
+
+    #[test]
+    fn the_doc_of_each_setter_ends_with_the_facts_of_the_table() {
+        let docs = include_str!("setters.rs").replace("\n    /// ", " ").replace(['<', '>'], "");
+        for setting in settings().iter().filter(|s| !s.name.starts_with("AZURE_")) {
+            let facts = format!(
+                "`{}`. Default: {}. Unit: {}. Source: {}",
+                setting.name,
+                setting.default,
+                setting.unit,
+                setting.source.split([':', ';']).next().unwrap(),
+            );
+            assert!(docs.contains(&facts), "{facts}");
+        }
+    }
+}
