@@ -180,6 +180,8 @@ pub struct ApiError {
     pub retryable: bool,
     /// Whether no other request can succeed either.
     pub fatal: bool,
+    /// The body as it came, if it is JSON: everything that the server said.
+    pub body: Option<Box<str>>,
 }
 
 impl ApiError {

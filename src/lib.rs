@@ -9,6 +9,7 @@ pub mod policy;
 pub mod usage;
 pub mod transport;
 pub mod dispatch;
+pub mod api;
 pub mod bulk;
 pub mod config;
 

@@ -44,7 +44,13 @@ impl Caller {
     }
 
     /// The call of a body that is sent as it is to `path`, such as `/v1/embeddings`.
-    pub fn raw_call(&self, method: Method, path: &str, model: &str, body: impl Into<Box<[u8]>>) -> Call {
+    pub fn raw_call(
+        &self,
+        method: Method,
+        path: &str,
+        model: &str,
+        body: impl Into<Box<[u8]>>,
+    ) -> Call {
         let (url, group) = self.resolve(path, model);
         Call::new(method, url, body, group)
     }
@@ -76,7 +82,8 @@ impl fmt::Debug for Caller {
 /// Reads an answer as the reply that its request is tied to.
 pub fn read<T: serde::de::DeserializeOwned>(reply: Reply) -> Result<Response<T>, Error> {
     let value = serde_json::from_slice(&reply.body).map_err(|e| {
-        let mut error = Undecodable::new(reply.status, format!("not the reply to this request: {e}"));
+        let mut error =
+            Undecodable::new(reply.status, format!("not the reply to this request: {e}"));
         error.request_id = reply.request_id.clone().map(String::from);
         error.attempts = reply.facts.attempts;
         Error::Decode(Box::new(error))

@@ -1,7 +1,29 @@
-//! Many requests from a file to a file.
+//! Many requests now.
 //!
+//! - `results` - as a blocking iterator: [`Bulk`], [`Results`].
+//! - `par` - `par_iter` style, with scoring on rayon: [`ParSend`].
+//! - `run` - from a file to a file: [`FileRun`].
 //! - `input` - the lines of the input, and the check of all of them before anything is sent.
+//! - `feeder` - pulls rows from the input.
 //! - `journal` - the output, which tells at the same time what is done.
+//! - `record` - the line of output that a row ends in.
+//! - `snapshot` - where a run stands.
+//! - `summary` - what a run did.
 
+mod feeder;
 pub mod input;
 pub mod journal;
+mod par;
+mod record;
+mod results;
+mod run;
+mod snapshot;
+mod summary;
+
+pub use par::{ParRequests, ParSend};
+pub use results::{Bulk, Outcome, Results};
+pub use run::FileRun;
+pub use snapshot::Snapshot;
+pub use summary::{
+    Attempts, Limit, Percentiles, Rate, Rows, SCHEMA, Status, Summary, Tally, Tokens, kind,
+};

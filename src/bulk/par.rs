@@ -61,12 +61,15 @@ impl<T: Sync, F> ParRequests<'_, T, F> {
             let mut intake = Some(intake);
             let mut next = 0;
             loop {
-                while let Some(open) = intake.take_if(|open| next == items.len() || open.is_closed()) {
+                while let Some(open) =
+                    intake.take_if(|open| next == items.len() || open.is_closed())
+                {
                     drop(open);
                 }
                 if let Some(open) = intake.as_ref().filter(|open| open.room() > 0) {
                     let chunk = &items[next..items.len().min(next + open.room().min(CHUNK))];
-                    let calls: Vec<_> = chunk.par_iter().map(|item| caller.call(&request(item))).collect();
+                    let calls: Vec<_> =
+                        chunk.par_iter().map(|item| caller.call(&request(item))).collect();
                     for call in calls {
                         put_in(open, next, call);
                         next += 1;

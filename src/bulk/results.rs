@@ -77,7 +77,13 @@ impl Bulk {
             }
         });
         spawned.expect("one thread can be started");
-        Results { pool, is_ordered: self.is_ordered, early: BTreeMap::new(), next: 0, reply: PhantomData }
+        Results {
+            pool,
+            is_ordered: self.is_ordered,
+            early: BTreeMap::new(),
+            next: 0,
+            reply: PhantomData,
+        }
     }
 
     /// Sends every request and waits for all of them: the replies in order, or how many failed.
@@ -102,7 +108,9 @@ impl Bulk {
         }
         match first {
             None => Ok(replies),
-            Some(first) => Err(Error::Partial(Box::new(Partial::new(replies.len() as u64, failed, first)))),
+            Some(first) => {
+                Err(Error::Partial(Box::new(Partial::new(replies.len() as u64, failed, first))))
+            }
         }
     }
 

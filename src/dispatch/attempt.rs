@@ -218,7 +218,13 @@ fn next(
         Decision::Retry { after } => {
             let is_refusal = matches!(bad.class, Class::Throttled { .. } | Class::SlowDown);
             log::debug!(target: "openai_bulk::retry", attempt = attempts, wait_ms = after.as_millis() as u64, cause = cause.as_str(); "retrying");
-            dispatcher.tell(&Event::Retrying { group, attempt: attempts, after, cause: &cause, is_refusal });
+            dispatcher.tell(&Event::Retrying {
+                group,
+                attempt: attempts,
+                after,
+                cause: &cause,
+                is_refusal,
+            });
             let error = bad.into_error(Why::OutOfTime, attempts, timeout, request_id);
             history.last = Some(Box::new(error));
             Step::Again { after }

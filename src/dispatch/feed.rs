@@ -168,7 +168,11 @@ impl<T> Feed<T> {
             Some(refusal) => refusal.cause.into(),
             None if self.is_closed && self.in_flight == 0 && due.is_none() => return Take::Done,
             None if !self.is_closed => {
-                if is_full { Held::Output } else { Held::Input }
+                if is_full {
+                    Held::Output
+                } else {
+                    Held::Input
+                }
             }
             None if self.in_flight > 0 => Held::Server,
             None => Held::BackOff,
@@ -227,7 +231,8 @@ impl<T> Line<T> {
                     return None;
                 }
                 Err(mut refusal) => {
-                    refusal.until = Some(refusal.until.map_or(deadline, |until| until.min(deadline)));
+                    refusal.until =
+                        Some(refusal.until.map_or(deadline, |until| until.min(deadline)));
                     return Some(Err(refusal));
                 }
             }

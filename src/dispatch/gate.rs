@@ -276,7 +276,13 @@ impl State {
         self.lanes.len() - 1
     }
 
-    fn admit(&mut self, now: Time, at: usize, weight: u64, limits: &Limits) -> Result<Permit, Refusal> {
+    fn admit(
+        &mut self,
+        now: Time,
+        at: usize,
+        weight: u64,
+        limits: &Limits,
+    ) -> Result<Permit, Refusal> {
         if self.in_flight >= self.ceiling {
             return Err(Refusal::new(Cause::Concurrency, None));
         }
@@ -437,10 +443,23 @@ impl Permit {
         }
         let verdict = settlement.verdict;
         let probe = self.is_probe;
-        lane.breaker.record(now, probe, self.sent_at, verdict, settlement.is_connect_failure, fastrand::f64());
+        lane.breaker.record(
+            now,
+            probe,
+            self.sent_at,
+            verdict,
+            settlement.is_connect_failure,
+            fastrand::f64(),
+        );
     }
 
-    fn settle_budgets(&self, lane: &mut Lane, now: Time, settlement: &Settlement<'_>, burst: Duration) {
+    fn settle_budgets(
+        &self,
+        lane: &mut Lane,
+        now: Time,
+        settlement: &Settlement<'_>,
+        burst: Duration,
+    ) {
         if !settlement.is_sent {
             self.refund(lane);
             return;
@@ -455,7 +474,9 @@ impl Permit {
         }
         if let Some(used) = settlement.used {
             for which in [TOKENS, PROJECT_TOKENS] {
-                if let (Some(budget), Some(receipt)) = (&mut lane.budgets[which], self.receipts[which]) {
+                if let (Some(budget), Some(receipt)) =
+                    (&mut lane.budgets[which], self.receipts[which])
+                {
                     budget.settle(receipt, used as f64);
                 }
             }

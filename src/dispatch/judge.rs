@@ -36,7 +36,7 @@ pub(super) struct Bad {
 /// What came instead of an answer.
 #[derive(Debug)]
 pub(super) enum What {
-    Fault(Fault),
+    Fault(Fault, Option<Box<str>>),
     Broken(TransportError),
     Undecodable { status: u16, message: String },
 }
@@ -61,9 +61,19 @@ pub(super) fn judge(result: Result<Answer, TransportError>, date: SystemTime) ->
         let fault = fault::read_fault(answer.status, &answer.body);
         let class = fault::classify(&fault, &answer.headers);
         let hint = headers::retry_hint(&answer.headers, date, &fault.message);
-        Finding::Bad(Bad { class, hint, what: What::Fault(fault) })
+        Finding::Bad(Bad { class, hint, what: What::Fault(fault, json(answer.body)) })
     };
     Judged { report, request_id, finding }
+}
+
+/// The longest error body that is kept.
+const LONGEST: usize = 64 << 10;
+
+/// The body as text, if it is JSON and not absurdly long.
+fn json(body: Vec<u8>) -> Option<Box<str>> {
+    let text = String::from_utf8(body).ok().filter(|text| text.len() <= LONGEST)?;
+    serde_json::from_str::<serde::de::IgnoredAny>(&text).ok()?;
+    Some(text.into())
 }
 
 impl Judged {
@@ -87,7 +97,7 @@ impl Bad {
         match &self.what {
             What::Broken(broken) => broken.sent,
             What::Undecodable { .. } => true,
-            What::Fault(_) => false,
+            What::Fault(..) => false,
         }
     }
 
@@ -127,7 +137,9 @@ impl Bad {
         const SHORTEST: Duration = Duration::from_millis(50);
         let (scope, length) = match self.class {
             // A large request may have to wait long where smaller ones need not.
-            Class::Throttled { scope: Scope::Tokens } => (Scope::Tokens, Duration::from_millis(250)),
+            Class::Throttled { scope: Scope::Tokens } => {
+                (Scope::Tokens, Duration::from_millis(250))
+            }
             Class::Throttled { scope: scope @ Scope::Day } => {
                 (scope, self.hint.unwrap_or(Duration::from_secs(10)).min(Duration::from_secs(60)))
             }
@@ -146,12 +158,14 @@ impl Bad {
     /// The failure in a few words, for logs and observers.
     pub(super) fn cause(&self) -> String {
         match &self.what {
-            What::Fault(fault) => match fault.code.as_ref().or(fault.kind.as_ref()) {
+            What::Fault(fault, _) => match fault.code.as_ref().or(fault.kind.as_ref()) {
                 Some(code) => format!("{} {code}", fault.status),
                 None => fault.status.to_string(),
             },
             What::Broken(broken) => broken.to_string(),
-            What::Undecodable { status, message } => format!("{status} without an answer: {message}"),
+            What::Undecodable { status, message } => {
+                format!("{status} without an answer: {message}")
+            }
         }
     }
 
@@ -165,9 +179,11 @@ impl Bad {
     ) -> Error {
         let request_id = request_id.map(String::from);
         match self.what {
-            What::Fault(fault) => {
-                let is_refusal =
-                    matches!(self.class, Class::Throttled { .. } | Class::SlowDown | Class::TooLarge { .. });
+            What::Fault(fault, body) => {
+                let is_refusal = matches!(
+                    self.class,
+                    Class::Throttled { .. } | Class::SlowDown | Class::TooLarge { .. }
+                );
                 let error = Box::new(ApiError {
                     status: fault.status,
                     kind: fault.kind,
@@ -179,10 +195,13 @@ impl Bad {
                     attempts,
                     retryable: why != Why::NotRetryable,
                     fatal: matches!(self.class, Class::RunFatal),
+                    body,
                 });
                 if is_refusal { Error::RateLimit(error) } else { Error::Api(error) }
             }
-            What::Broken(TransportError { kind: TransportErrorKind::Interrupted, .. }) => Error::Cancelled,
+            What::Broken(TransportError { kind: TransportErrorKind::Interrupted, .. }) => {
+                Error::Cancelled
+            }
             What::Broken(TransportError { kind: TransportErrorKind::Timeout(stage), .. }) => {
                 Error::Timeout(Box::new(Timeout::new(stage, timeout, attempts)))
             }

@@ -151,7 +151,12 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub(crate) fn new(in_flight: usize, ready: usize, waiting: usize, held: Option<Held>) -> Progress {
+    pub(crate) fn new(
+        in_flight: usize,
+        ready: usize,
+        waiting: usize,
+        held: Option<Held>,
+    ) -> Progress {
         Progress { in_flight, ready, waiting, held }
     }
 }

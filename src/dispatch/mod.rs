@@ -31,7 +31,7 @@ pub use call::Call;
 pub use event::{Event, Observer};
 pub use gate::{Cause, Gate, Limits};
 pub use meter::{Held, HeldBack, Meter, Progress};
-pub use pool::{Delivered, Intake, Job, Pool, PoolOptions};
+pub use pool::{Delivered, Intake, Job, Pool, PoolOptions, Received};
 
 /// What every call of a client shares: the transport, the clock, the gate and the rules.
 pub struct Dispatcher {

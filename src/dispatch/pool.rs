@@ -12,14 +12,17 @@ use super::meter::{Held, HeldBack, Meter, Progress};
 use super::{Call, Dispatcher, Facts, Reply};
 use crate::clock::{Hold, Signal, Stage, Stop, Subscription, Time};
 use crate::error::Error;
-use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded, unbounded};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 /// Enough for TLS in a debug build and a user's closure; only pages that are touched cost memory.
 const STACK: usize = 512 * 1024;
+/// How often a wait for results looks whether there can be any.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// A call and the caller's own mark for it, which comes back with the result.
 #[derive(Debug)]
@@ -57,6 +60,17 @@ impl Default for PoolOptions {
     fn default() -> PoolOptions {
         PoolOptions { window: None, stop: Stop::new() }
     }
+}
+
+/// What came of waiting for a result.
+#[derive(Debug)]
+pub enum Received<T> {
+    /// A result.
+    Result(Delivered<T>),
+    /// None in this time.
+    Nothing,
+    /// All results are out.
+    End,
 }
 
 /// Sends jobs on many threads and gives their results as they come.
@@ -123,7 +137,8 @@ struct Assignment<T> {
 impl<T: Send + 'static> Pool<T> {
     /// Starts a pool and gives the way into it.
     pub fn start(dispatcher: Arc<Dispatcher>, options: PoolOptions) -> (Pool<T>, Intake<T>) {
-        let window = options.window.unwrap_or_else(|| (4 * dispatcher.gate.ceiling()).max(256)).max(1);
+        let window =
+            options.window.unwrap_or_else(|| (4 * dispatcher.gate.ceiling()).max(256)).max(1);
         let (jobs_in, jobs) = bounded(window);
         let (results_in, results) = unbounded();
         let room = Signal::new();
@@ -159,7 +174,13 @@ impl<T: Send + 'static> Pool<T> {
 
     /// The next result, or `None` when all are out. The job counts as inside until it is released.
     pub fn recv(&self) -> Option<Delivered<T>> {
-        self.results.recv().ok()
+        loop {
+            match self.recv_timeout(LOOK) {
+                Received::Result(delivered) => return Some(delivered),
+                Received::Nothing => {}
+                Received::End => return None,
+            }
+        }
     }
 
     /// The next result if there is one now.
@@ -167,14 +188,20 @@ impl<T: Send + 'static> Pool<T> {
         self.results.try_recv().ok()
     }
 
-    /// The next result, or `None` if none has come within `most` of real time or all are out.
-    pub fn recv_timeout(&self, most: std::time::Duration) -> Option<Delivered<T>> {
-        self.results.recv_timeout(most).ok()
+    /// The next result if it comes within `most` of real time.
+    pub fn recv_timeout(&self, most: Duration) -> Received<T> {
+        match self.results.recv_timeout(most) {
+            Ok(delivered) => Received::Result(delivered),
+            Err(RecvTimeoutError::Disconnected) => Received::End,
+            // The input may be blocked for ever in a read, and then its end of the channel stays
+            // open; but nothing comes once the pacer has gone.
+            Err(RecvTimeoutError::Timeout) if self.is_done() => Received::End,
+            Err(RecvTimeoutError::Timeout) => Received::Nothing,
+        }
     }
 
-    /// Whether all results are out.
-    pub fn is_done(&self) -> bool {
-        self.results.is_empty() && self.pacer.as_ref().is_none_or(JoinHandle::is_finished)
+    fn is_done(&self) -> bool {
+        self.pacer.as_ref().is_none_or(JoinHandle::is_finished) && self.results.is_empty()
     }
 
     /// Makes room in the window for another job: a result has been dealt with.
@@ -321,7 +348,11 @@ impl<T: Send + 'static> Shared<T> {
         if self.is_closing() {
             for pending in feed.clear() {
                 let facts = pending.history.map(|h| h.facts(now)).unwrap_or_default();
-                let _ = results.send(Delivered { tag: pending.tag, result: Err(Error::Cancelled), facts });
+                let _ = results.send(Delivered {
+                    tag: pending.tag,
+                    result: Err(Error::Cancelled),
+                    facts,
+                });
             }
             if feed.in_flight == 0 {
                 return Take::Done;
@@ -346,7 +377,10 @@ impl<T: Send + 'static> Shared<T> {
             }
             // Where one call passes, what the pacer waits for may be over, and more may pass; only
             // a full house has just this one place.
-            Take::Go(..) if !is_pacer && feed.pacer_held.take_if(|held| *held != Held::Concurrency).is_some() => {
+            Take::Go(..)
+                if !is_pacer
+                    && feed.pacer_held.take_if(|held| *held != Held::Concurrency).is_some() =>
+            {
                 self.dispatcher.gate.signal().raise();
             }
             _ => {}
@@ -367,7 +401,12 @@ impl<T: Send + 'static> Shared<T> {
         }
     }
 
-    fn hand_over(self: &Arc<Self>, pending: Box<Pending<T>>, permit: Permit, results: &Sender<Delivered<T>>) {
+    fn hand_over(
+        self: &Arc<Self>,
+        pending: Box<Pending<T>>,
+        permit: Permit,
+        results: &Sender<Delivered<T>>,
+    ) {
         let assignment = Assignment { pending, permit, hold: self.dispatcher.clock.hold() };
         let idle = self.crew.lock().idle.pop();
         match idle {
@@ -403,7 +442,12 @@ impl<T: Send + 'static> Shared<T> {
         }
     }
 
-    fn work(&self, orders: &Receiver<Order<T>>, me: &Sender<Order<T>>, results: &Sender<Delivered<T>>) {
+    fn work(
+        &self,
+        orders: &Receiver<Order<T>>,
+        me: &Sender<Order<T>>,
+        results: &Sender<Delivered<T>>,
+    ) {
         while let Ok(Order::Send(assignment)) = orders.recv() {
             let mut next = Some(assignment);
             while let Some(assignment) = next.take() {
@@ -458,7 +502,9 @@ impl<T: Send + 'static> Shared<T> {
                     Take::Wait { until: Some(until), .. } => {
                         self.feed.lock().pacer_until.is_none_or(|known| until < known)
                     }
-                    Take::Wait { until: None, .. } => self.is_closing() || self.feed.lock().in_flight == 0,
+                    Take::Wait { until: None, .. } => {
+                        self.is_closing() || self.feed.lock().in_flight == 0
+                    }
                     _ => true,
                 };
                 if is_news || self.dispatcher.gate.has_callers() {

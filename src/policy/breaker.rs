@@ -183,7 +183,14 @@ impl Breaker {
         }
     }
 
-    fn record_call(&mut self, now: Time, sent_at: Time, verdict: Verdict, is_connect_failure: bool, roll: f64) {
+    fn record_call(
+        &mut self,
+        now: Time,
+        sent_at: Time,
+        verdict: Verdict,
+        is_connect_failure: bool,
+        roll: f64,
+    ) {
         match verdict {
             Verdict::Ignored => return,
             // A call from before the circuit was open tells of that time.
@@ -195,7 +202,8 @@ impl Breaker {
             }
             Verdict::Ill => {
                 self.failures_in_a_row += 1;
-                self.connect_failures = if is_connect_failure { self.connect_failures + 1 } else { 0 };
+                self.connect_failures =
+                    if is_connect_failure { self.connect_failures + 1 } else { 0 };
                 self.part(now).ill += 1;
             }
         }
@@ -211,7 +219,8 @@ impl Breaker {
         let recent = self.parts.iter().filter(|part| part.number >= oldest);
         let (ok, ill) = recent.fold((0, 0), |(ok, ill), part| (ok + part.ok, ill + part.ill));
         let all = ok + ill;
-        all >= self.rules.min_calls.max(1) && f64::from(ill) >= self.rules.failure_share * f64::from(all)
+        all >= self.rules.min_calls.max(1)
+            && f64::from(ill) >= self.rules.failure_share * f64::from(all)
     }
 
     fn part(&mut self, now: Time) -> &mut Part {
@@ -231,7 +240,11 @@ impl Breaker {
 
     fn open(&mut self, now: Time, roll: f64) {
         // Growing by half, a probe comes at most a third of the outage too late.
-        let length = self.rules.open.mul_f64(1.5f64.powi(self.openings.min(40) as i32)).min(self.rules.open_cap);
+        let length = self
+            .rules
+            .open
+            .mul_f64(1.5f64.powi(self.openings.min(40) as i32))
+            .min(self.rules.open_cap);
         // Equal jitter: half of it is certain, half is chance.
         let length = length.mul_f64(0.5 + 0.5 * roll.clamp(0.0, 1.0)).max(Duration::from_millis(1));
         self.state = State::Open { until: now + length };

@@ -136,7 +136,14 @@ impl Budget {
     /// The level that an answer tells is that of the moment when its call was admitted; what was
     /// sent since counts against it, and what was refilled since counts for it. Answers to older
     /// calls than the newest are not news.
-    pub fn learn(&mut self, now: Time, level: &Level, receipt: Receipt, sequence: u64, sent_at: Time) {
+    pub fn learn(
+        &mut self,
+        now: Time,
+        level: &Level,
+        receipt: Receipt,
+        sequence: u64,
+        sent_at: Time,
+    ) {
         self.collect(now);
         if let Some(limit) = level.limit.filter(|&limit| limit > 0) {
             let limit = limit as f64;

@@ -69,7 +69,9 @@ struct Number(u64);
 impl<'de> serde::Deserialize<'de> for Number {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Number, D::Error> {
         let value = serde_json::Value::deserialize(json)?;
-        Ok(Number(value.as_u64().or_else(|| value.as_f64().map(|f| f.max(0.0) as u64)).unwrap_or(0)))
+        Ok(Number(
+            value.as_u64().or_else(|| value.as_f64().map(|f| f.max(0.0) as u64)).unwrap_or(0),
+        ))
     }
 }
 

@@ -62,13 +62,21 @@ pub fn check_answer(body: &[u8]) -> Result<Peek, String> {
     // The skipped parts of a text are not checked by the parser, and a line of output has to be UTF-8.
     let text = std::str::from_utf8(body).map_err(|_| "it is not UTF-8".to_string())?;
     let body: Body<'_> = serde_json::from_str(text).map_err(|e| {
-        if e.is_eof() { "the JSON is cut short".to_string() } else { format!("it is not a JSON object: {e}") }
+        if e.is_eof() {
+            "the JSON is cut short".to_string()
+        } else {
+            format!("it is not a JSON object: {e}")
+        }
     })?;
     if let Some(error) = body.error {
         check_error(&body, error)?;
     }
     let usage = body.usage.and_then(|usage| serde_json::from_str::<WireUsage>(usage.get()).ok());
-    Ok(Peek { usage: usage.map(WireUsage::read), model: body.model, service_tier: body.service_tier })
+    Ok(Peek {
+        usage: usage.map(WireUsage::read),
+        model: body.model,
+        service_tier: body.service_tier,
+    })
 }
 
 fn check_error(body: &Body<'_>, error: &RawValue) -> Result<(), String> {
@@ -76,12 +84,16 @@ fn check_error(body: &Body<'_>, error: &RawValue) -> Result<(), String> {
     let said = fault.code.as_deref().or(fault.kind.as_deref()).unwrap_or_default();
     if body.object.as_deref() == Some("response") {
         return match said {
-            "server_error" | "rate_limit_exceeded" => Err(format!("the response failed with {said}")),
+            "server_error" | "rate_limit_exceeded" => {
+                Err(format!("the response failed with {said}"))
+            }
             _ => Ok(()),
         };
     }
-    let has_result =
-        body.choices.is_some() || body.data.is_some() || body.output.is_some() || body.results.is_some();
+    let has_result = body.choices.is_some()
+        || body.data.is_some()
+        || body.output.is_some()
+        || body.results.is_some();
     if has_result {
         return Ok(());
     }
@@ -134,7 +146,8 @@ impl WireUsage {
         let input = self.prompt_tokens.0.max(self.input_tokens.0);
         let output = self.completion_tokens.0.max(self.output_tokens.0);
         let read = self.prompt_tokens_details.or(self.input_tokens_details).unwrap_or_default();
-        let written = self.completion_tokens_details.or(self.output_tokens_details).unwrap_or_default();
+        let written =
+            self.completion_tokens_details.or(self.output_tokens_details).unwrap_or_default();
         let total = self.total_tokens.0;
         RawUsage {
             input,
@@ -173,7 +186,10 @@ mod tests {
             (r#"{"choices":[]} x"#, "not a JSON object"),
             (r#"{"error":{"message":"overloaded"}}"#, "overloaded"),
             (r#"{"error":"overloaded"}"#, "overloaded"),
-            (r#"{"object":"response","error":{"code":"server_error","message":"x"}}"#, "server_error"),
+            (
+                r#"{"object":"response","error":{"code":"server_error","message":"x"}}"#,
+                "server_error",
+            ),
             ("{\"a\":\"\u{1}\"}", "not a JSON object"),
         ];
         for (body, reason) in others {

@@ -43,7 +43,10 @@ mod tests {
     #[test]
     fn white_space_goes_and_everything_else_stays() {
         let cases = [
-            ("{\n  \"a b\" : 1e400 ,\r\n\t\"c\\\"\\n \": [ 1, 2 ]\n}\n", r#"{"a b":1e400,"c\"\n ":[1,2]}"#),
+            (
+                "{\n  \"a b\" : 1e400 ,\r\n\t\"c\\\"\\n \": [ 1, 2 ]\n}\n",
+                r#"{"a b":1e400,"c\"\n ":[1,2]}"#,
+            ),
             ("\"half", "\"half"),
             ("\"half\\", "\"half\\"),
             ("", ""),

@@ -28,16 +28,16 @@ pub fn go_duration(text: &str) -> Option<Duration> {
 /// Reads a duration at the start of a text, such as `45.19s. Visit ...` or `20 seconds.`
 pub(super) fn leading_duration(text: &str) -> Option<Duration> {
     let text = text.trim_start();
-    let mut end = text
-        .find(|c: char| !(c.is_ascii_digit() || ".hmsµun".contains(c)))
-        .unwrap_or(text.len());
+    let mut end =
+        text.find(|c: char| !(c.is_ascii_digit() || ".hmsµun".contains(c))).unwrap_or(text.len());
     // The full stop of a sentence is no part of a number.
     while text[..end].ends_with('.') {
         end -= 1;
     }
     let (first, rest) = text.split_at(end);
     if number(first).is_some() {
-        let unit: String = rest.trim_start().chars().take_while(char::is_ascii_alphabetic).collect();
+        let unit: String =
+            rest.trim_start().chars().take_while(char::is_ascii_alphabetic).collect();
         let scale = match unit.trim_end_matches('s') {
             "millisecond" => 0.001,
             "minute" => 60.0,
@@ -66,7 +66,8 @@ fn unit_seconds(unit: &str) -> Option<f64> {
 
 /// A number in digits and at most one point: none of `inf`, `1e9` or `-1`.
 fn number(text: &str) -> Option<f64> {
-    let plain = text.chars().all(|c| c.is_ascii_digit() || c == '.') && text.contains(|c: char| c.is_ascii_digit());
+    let plain = text.chars().all(|c| c.is_ascii_digit() || c == '.')
+        && text.contains(|c: char| c.is_ascii_digit());
     if plain { text.parse().ok() } else { None }
 }
 

@@ -136,7 +136,9 @@ pub fn classify(fault: &Fault, headers: &Headers) -> Class {
     let class = match fault.status {
         401 => return Class::RunFatal,
         402 => return Class::RunFatal,
-        403 if is_said(fault, "request_forbidden") || is_said(fault, "unsupported_country_region_territory") => {
+        403 if is_said(fault, "request_forbidden")
+            || is_said(fault, "unsupported_country_region_territory") =>
+        {
             return Class::RunFatal;
         }
         429 => refused(fault),
@@ -185,8 +187,11 @@ fn refused(fault: &Fault) -> Class {
 
 fn number_after(text: &str, word: &str) -> Option<u64> {
     let rest = &text[text.find(word)? + word.len()..];
-    let digits: String =
-        rest.chars().take_while(|c| c.is_ascii_digit() || *c == ',').filter(|c| *c != ',').collect();
+    let digits: String = rest
+        .chars()
+        .take_while(|c| c.is_ascii_digit() || *c == ',')
+        .filter(|c| *c != ',')
+        .collect();
     digits.parse().ok()
 }
 
@@ -225,14 +230,17 @@ mod tests {
             let again = matches!(class, Class::Ill | Class::Throttled { .. } | Class::SlowDown);
             assert_eq!(again, row["retry"].as_bool().unwrap(), "{row} is {class:?}");
             let code = fault.code.as_deref().unwrap_or_default();
-            let fatal = status == 401 || QUOTA_CODES.contains(&code) || fault.kind.as_deref() == Some("request_forbidden");
+            let fatal = status == 401
+                || QUOTA_CODES.contains(&code)
+                || fault.kind.as_deref() == Some("request_forbidden");
             assert_eq!(class == Class::RunFatal, fatal, "{row} is {class:?}");
         }
     }
 
     #[test]
     fn codes_and_texts_decide_not_digits_in_them() {
-        let bad = r#"{"error":{"message":"max 15 tokens, 500 given","type":"invalid_request_error"}}"#;
+        let bad =
+            r#"{"error":{"message":"max 15 tokens, 500 given","type":"invalid_request_error"}}"#;
         assert_eq!(class_of(400, bad, &[]), Class::ItemFatal);
         assert_eq!(class_of(400, bad, &[("x-should-retry", "true")]), Class::Ill);
         assert_eq!(class_of(500, "{}", &[("x-should-retry", "false")]), Class::ItemFatal);
@@ -242,7 +250,8 @@ mod tests {
         let large = r#"{"error":{"type":"tokens","code":"rate_limit_exceeded",
             "message":"Request too large for m on tokens per min (TPM): Limit 30,000, Requested 129625."}}"#;
         assert_eq!(class_of(429, large, &[]), Class::TooLarge { limit: Some(30_000) });
-        let day = r#"{"error":{"type":"requests","message":"on requests per day (RPD): Limit 200"}}"#;
+        let day =
+            r#"{"error":{"type":"requests","message":"on requests per day (RPD): Limit 200"}}"#;
         assert_eq!(class_of(429, day, &[]), Class::Throttled { scope: Scope::Day });
         assert_eq!(class_of(429, "", &[]), Class::Throttled { scope: Scope::Unknown });
         assert_eq!(class_of(301, "", &[]), Class::ItemFatal);
@@ -252,7 +261,11 @@ mod tests {
     #[test]
     fn every_form_of_error_body_is_read() {
         let cases: &[(&str, Option<&str>, &str)] = &[
-            (r#"{"error":{"code":400,"message":"'messages' is required"}}"#, Some("400"), "'messages' is required"),
+            (
+                r#"{"error":{"code":400,"message":"'messages' is required"}}"#,
+                Some("400"),
+                "'messages' is required",
+            ),
             (r#"{"error":"gone"}"#, None, "gone"),
             (r#"{"message":"no","code":"x"}"#, Some("x"), "no"),
             (r#"{"detail":"Not Found"}"#, None, "Not Found"),
@@ -265,7 +278,11 @@ mod tests {
         ];
         for (body, code, message) in cases {
             let fault = read_fault(500, body.as_bytes());
-            assert_eq!((fault.code.as_deref(), fault.message.as_str()), (*code, *message), "{body}");
+            assert_eq!(
+                (fault.code.as_deref(), fault.message.as_str()),
+                (*code, *message),
+                "{body}"
+            );
         }
         let long = format!(r#"{{"error":{{"message":"{}"}}}}"#, "é".repeat(5_000));
         assert_eq!(read_fault(400, long.as_bytes()).message.chars().count(), LONGEST);

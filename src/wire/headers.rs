@@ -158,7 +158,8 @@ mod tests {
             ("x-ratelimit-remaining-project-tokens", "57000"),
             ("x-ratelimit-remaining-moons", "3"),
         ]));
-        let requests = Level { limit: Some(60), remaining: Some(59), reset: Some(Duration::from_secs(1)) };
+        let requests =
+            Level { limit: Some(60), remaining: Some(59), reset: Some(Duration::from_secs(1)) };
         assert_eq!(report.requests, requests);
         assert_eq!(report.tokens, Level { remaining: Some(0), ..Level::default() });
         assert_eq!(report.project_tokens.remaining, Some(57_000));

@@ -26,7 +26,8 @@ fn a_call_that_is_answered_is_sent_once() {
 
 #[test]
 fn a_server_error_is_tried_again_after_a_back_off() {
-    let world = scenario().server(|r| Ok(if r.earlier < 2 { error(500, "", "oops") } else { ok() }));
+    let world =
+        scenario().server(|r| Ok(if r.earlier < 2 { error(500, "", "oops") } else { ok() }));
     let reply = world.send(&body(1)).unwrap();
     assert_eq!(reply.facts.attempts, 3);
     // Full jitter: at most 0.5 s, then at most 1 s.
@@ -52,8 +53,13 @@ fn every_form_of_429_is_a_refusal() {
     // The cookbook's script compares the code with the text "429" and never pauses.
     for code in [r#""rate_limit_exceeded""#, "null", "429", r#""429""#] {
         let world = scenario().server(move |r| {
-            let body = format!(r#"{{"error":{{"message":"slow","type":"requests","code":{code}}}}}"#);
-            Ok(if r.earlier == 0 { Answer::new(429, body).header("retry-after", "3") } else { ok() })
+            let body =
+                format!(r#"{{"error":{{"message":"slow","type":"requests","code":{code}}}}}"#);
+            Ok(if r.earlier == 0 {
+                Answer::new(429, body).header("retry-after", "3")
+            } else {
+                ok()
+            })
         });
         let reply = world.send(&body(1)).unwrap();
         assert_eq!(reply.facts.refusals, 1, "{code}");
@@ -102,7 +108,8 @@ fn tries_come_to_an_end() {
 #[test]
 fn no_retries_means_none_of_any_kind() {
     for status in [500, 429] {
-        let world = scenario().rules(|r| r.max_retries = 0).server(move |_| Ok(error(status, "", "no")));
+        let world =
+            scenario().rules(|r| r.max_retries = 0).server(move |_| Ok(error(status, "", "no")));
         world.send(&body(1)).unwrap_err();
         assert_eq!(world.sent(), 1, "{status}");
     }
@@ -133,7 +140,8 @@ fn a_hint_beyond_the_deadline_fails_now_and_is_told() {
 #[test]
 fn a_200_that_is_no_answer_is_a_failed_attempt() {
     for bad in ["", "<html>hello</html>", r#"{"choices":["#, r#"{"error":{"message":"oops"}}"#] {
-        let world = scenario().server(move |r| Ok(if r.earlier == 0 { Answer::new(200, bad) } else { ok() }));
+        let world = scenario()
+            .server(move |r| Ok(if r.earlier == 0 { Answer::new(200, bad) } else { ok() }));
         let reply = world.send(&body(1)).unwrap();
         assert_eq!((reply.facts.attempts, reply.facts.maybe_billed), (2, 1), "{bad}");
     }
@@ -190,7 +198,9 @@ fn a_stated_limit_of_requests_is_used_fully_and_never_passed() {
 #[test]
 fn a_request_larger_than_the_bucket_is_sent_and_its_debt_repaid() {
     // openlimit, the cookbook and others wait for ever.
-    let world = scenario().limits(|l| l.tokens_per_minute = Some(6_000.0)).server(|_| Ok(Answer::new(200, "{}")));
+    let world = scenario()
+        .limits(|l| l.tokens_per_minute = Some(6_000.0))
+        .server(|_| Ok(Answer::new(200, "{}")));
     let large = r#"{"messages":[{"content":"x"}],"max_tokens":3000}"#;
     let small = r#"{"messages":[{"content":"x"}],"max_tokens":100}"#;
     let all = world.send_all([call("m", large), call("m", small)]);
@@ -333,7 +343,9 @@ fn a_drained_run_ends_what_is_in_flight_and_gives_back_the_rest() {
         Ok(ok())
     });
     let (pool, intake) = Pool::start(world.dispatcher.clone(), world.options(&stop));
-    let pushed = (0..50).take_while(|&tag| intake.push(Job { call: call("m", &body(tag)), tag }).is_ok()).count();
+    let pushed = (0..50)
+        .take_while(|&tag| intake.push(Job { call: call("m", &body(tag)), tag }).is_ok())
+        .count();
     drop(intake);
     let mut answered = 0;
     let mut cancelled = 0;

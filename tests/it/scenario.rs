@@ -2,7 +2,9 @@
 
 use openai_bulk::Error;
 use openai_bulk::clock::{Clock, ManualClock, Stop, Time};
-use openai_bulk::dispatch::{Call, Delivered, Dispatcher, Gate, Job, Limits, Pool, PoolOptions, Reply};
+use openai_bulk::dispatch::{
+    Call, Delivered, Dispatcher, Gate, Job, Limits, Pool, PoolOptions, Reply,
+};
 use openai_bulk::error::TransportError;
 use openai_bulk::policy::retry::Rules;
 use openai_bulk::transport::{Answer, Exchange, Method};

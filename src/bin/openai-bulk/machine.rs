@@ -39,7 +39,11 @@ fn open_files() -> u64 {
 fn threads() -> u64 {
     let own = match rlimit::Resource::NPROC.get() {
         Ok((soft, hard)) if soft < hard => {
-            if rlimit::Resource::NPROC.set(hard, hard).is_ok() { hard } else { soft }
+            if rlimit::Resource::NPROC.set(hard, hard).is_ok() {
+                hard
+            } else {
+                soft
+            }
         }
         Ok((soft, _)) => soft,
         Err(_) => u64::MAX,

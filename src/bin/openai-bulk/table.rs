@@ -34,13 +34,22 @@ pub fn summary(summary: &Summary) -> String {
     let sent = &summary.attempts;
     row(
         "attempts",
-        format!("{} sent, {} retries, {} refused for a rate limit", sent.total, sent.retries, sent.refused),
+        format!(
+            "{} sent, {} retries, {} refused for a rate limit",
+            sent.total, sent.retries, sent.refused
+        ),
     );
     if sent.maybe_billed > 0 {
-        row("maybe billed", format!("{} attempts may have been billed without an answer", sent.maybe_billed));
+        row(
+            "maybe billed",
+            format!("{} attempts may have been billed without an answer", sent.maybe_billed),
+        );
     }
     let tokens = &summary.tokens;
-    row("tokens", format!("{} in ({} cached), {} out", tokens.input, tokens.cached_input, tokens.output));
+    row(
+        "tokens",
+        format!("{} in ({} cached), {} out", tokens.input, tokens.cached_input, tokens.output),
+    );
     row("time", format!("{:.2} s", summary.wall_seconds));
     row("rate", rate_line(summary));
     row("server time", percentiles(&summary.server_seconds));
@@ -92,7 +101,13 @@ fn percentiles(p: &Percentiles) -> String {
     if p.count == 0 {
         return "-".into();
     }
-    format!("p50 {} | p90 {} | p99 {} | max {}", short(p.p50), short(p.p90), short(p.p99), short(p.max))
+    format!(
+        "p50 {} | p90 {} | p99 {} | max {}",
+        short(p.p50),
+        short(p.p90),
+        short(p.p99),
+        short(p.max)
+    )
 }
 
 fn short(seconds: f64) -> String {
@@ -100,12 +115,15 @@ fn short(seconds: f64) -> String {
 }
 
 fn held_back(summary: &Summary) -> String {
-    let mut shares: Vec<_> = summary.held_back.iter().filter(|(_, share)| **share >= 0.005).collect();
+    let mut shares: Vec<_> =
+        summary.held_back.iter().filter(|(_, share)| **share >= 0.005).collect();
     shares.sort_by(|a, b| b.1.total_cmp(a.1));
     if shares.is_empty() {
         return "nothing".into();
     }
-    let shares: Vec<_> =
-        shares.iter().map(|(name, share)| format!("{} {:.0}%", name.replace('_', " "), **share * 100.0)).collect();
+    let shares: Vec<_> = shares
+        .iter()
+        .map(|(name, share)| format!("{} {:.0}%", name.replace('_', " "), **share * 100.0))
+        .collect();
     shares.join(", ")
 }

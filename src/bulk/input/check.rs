@@ -68,8 +68,8 @@ impl Checked {
 
 /// Reads all rows of a source that can be read twice, and gives `each` of them in order.
 ///
-/// With `skip_invalid`, lines that are not valid are only counted. Rows with the id of an earlier
-/// row are an error in any case: their answers could not be told apart.
+/// With `skip_invalid`, lines that are not valid, and rows with the id of an earlier one, are only
+/// counted.
 ///
 /// # Errors
 /// When the source cannot be read, or has problems; the error shows the first 20 of them.
@@ -110,7 +110,7 @@ pub fn check(
     let file = source.name();
     checked.problems =
         invalid.into_iter().map(|error| Problem { file: file.clone(), error }).collect();
-    if checked.duplicates > 0 || (checked.invalid > 0 && !skip_invalid) {
+    if checked.total() > 0 && !skip_invalid {
         return Err(checked.error(&file));
     }
     Ok(checked)

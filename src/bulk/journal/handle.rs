@@ -4,11 +4,12 @@ use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::compact::{self, Summary};
 use super::file::{Disk, Seam, open_locked, same_file, sync_folder};
-use super::index::{Found, Index, Known};
+use super::index::{Found, Index};
 use super::scan;
 use super::write::{Target, Writer};
 use crate::clock::Time;
@@ -52,7 +53,7 @@ pub struct Journal {
     /// The file itself, at the end of all links.
     real: PathBuf,
     writer: Writer,
-    index: Index,
+    index: Arc<Index>,
     found: Found,
 }
 
@@ -79,7 +80,7 @@ impl Journal {
                 path: path.to_owned(),
                 real: path.to_owned(),
                 writer,
-                index: Index::default(),
+                index: Arc::default(),
                 found: Found::default(),
             });
         }
@@ -88,8 +89,8 @@ impl Journal {
         let failed = |e| Error::file("read", path, e);
         if !options.fresh && !scan::is_output(&file).map_err(failed)? {
             let message = format!(
-                "{} exists and is not the output of a run; choose another one, or ask for a \
-                 fresh start to overwrite it",
+                "{} exists and is not the output of a run; choose another one, or overwrite it \
+                 with --fresh",
                 path.display()
             );
             return Err(Error::invalid("output", message));
@@ -110,7 +111,7 @@ impl Journal {
             broken: scanned.broken,
         };
         let writer = Writer::new(path.to_owned(), Target::File(disk), scanned.end, options.fsync);
-        Ok(Journal { path: path.to_owned(), real, writer, index: scanned.index, found })
+        Ok(Journal { path: path.to_owned(), real, writer, index: Arc::new(scanned.index), found })
     }
 
     /// What was in the file when it was opened.
@@ -123,17 +124,22 @@ impl Journal {
         self.writer.disk().is_none()
     }
 
-    /// What the file said of a row when it was opened.
-    pub fn state_of(&self, row: &Row) -> Known {
-        self.index.state_of(row.id_hash, row.fingerprint)
+    /// What the file said of its rows when it was opened.
+    pub fn known(&self) -> Arc<Index> {
+        self.index.clone()
     }
 
-    /// The error for a row that is [`Known::Changed`].
+    /// Fails now if the file cannot take another line, before anything is paid for.
+    pub fn probe(&mut self) -> Result<()> {
+        self.writer.probe()
+    }
+
+    /// The error for a row that is [`Known::Changed`](super::Known).
     pub fn changed(&self, row: &Row) -> Error {
         let id: String = row.custom_id.chars().take(60).collect();
         let message = format!(
-            "the request `{}` is not the one that {} has the answer to; choose another output \
-             for changed requests, or give them other ids",
+            "the request `{}` is not the one that {} has the answer to; give changed requests \
+             other ids, choose another output, or start over with --fresh",
             id.escape_debug(),
             self.path.display()
         );
@@ -180,7 +186,7 @@ impl Journal {
     /// After a failed write, with the same error; or when there is no room for the copy. The file
     /// stays complete in both cases.
     pub fn finish(mut self, ordered: bool) -> Result<Summary> {
-        self.index = Index::default();
+        self.index = Arc::default();
         self.writer.finish()?;
         match self.writer.disk() {
             None => Ok(Summary::default()),

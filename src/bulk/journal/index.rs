@@ -1,6 +1,6 @@
 //! Which rows are done, in 16 bytes a row.
 
-use crate::wire::row::OutputRef;
+use crate::wire::row::{OutputRef, Row};
 
 /// What the journal says of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct Found {
 
 /// The rows of a journal by the hashes of their ids.
 #[derive(Debug, Default)]
-pub(super) struct Index {
+pub struct Index {
     /// Hash of the id, and fingerprint or [`ANY`].
     done: Vec<(u64, u64)>,
     failed: Vec<u64>,
@@ -66,7 +66,12 @@ impl Index {
         self.failed.shrink_to_fit();
     }
 
-    pub(super) fn state_of(&self, id: u64, fingerprint: u64) -> Known {
+    /// What the journal says of a row.
+    pub fn state_of(&self, row: &Row) -> Known {
+        self.find(row.id_hash, row.fingerprint)
+    }
+
+    pub(super) fn find(&self, id: u64, fingerprint: u64) -> Known {
         match self.done.binary_search_by_key(&id, |(id, _)| *id) {
             Ok(i) if [ANY, fingerprint].contains(&self.done[i].1) => Known::Done,
             Ok(_) => Known::Changed,

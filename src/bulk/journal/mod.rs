@@ -23,4 +23,4 @@ mod write;
 pub use compact::Summary;
 pub use file::same_file;
 pub use handle::{Fsync, Journal, Options};
-pub use index::{Found, Known};
+pub use index::{Found, Index, Known};

@@ -11,6 +11,9 @@ use crate::error::{Error, Result};
 /// The buffer keeps no more than this when it is empty.
 const KEPT: usize = 1 << 20;
 
+/// How much room there has to be at the start, in bytes.
+const PROBE: usize = 16 << 10;
+
 /// Where lines go.
 pub(super) enum Target {
     /// A regular file.
@@ -91,6 +94,19 @@ impl Writer {
             Fsync::Interval(length) if now.since(since) < length => Ok(()),
             Fsync::Interval(_) | Fsync::Always => self.sync(),
         }
+    }
+
+    /// Fails now if there is no room for another line, before anything is paid for.
+    pub(super) fn probe(&mut self) -> Result<()> {
+        self.check()?;
+        let Target::File(disk) = &mut self.target else { return Ok(()) };
+        // Blank lines do no harm should the process die before they are gone again.
+        let written = disk.write_at(self.end, &[b'\n'; PROBE]);
+        if let Err((_, e)) = &written {
+            self.fail("write", e, false);
+        }
+        self.cut();
+        self.check()
     }
 
     pub(super) fn retry(&mut self) -> Result<()> {

@@ -46,7 +46,7 @@ fn a_file_torn_at_any_byte_loses_the_torn_line_alone() {
         // Opening it again is slow at every byte, and the same file within a line.
         if cut % 97 == 0 {
             let again = scene.open();
-            assert_eq!(again.state_of(&row(999)), Known::Done);
+            assert_eq!(again.known().state_of(&row(999)), Known::Done);
             assert_eq!((again.found().broken, again.found().succeeded), (0, found.succeeded + 1));
         }
     }
@@ -100,7 +100,7 @@ proptest! {
         let scene = Scene::holding(&broken);
         let journal = scene.open();
         for n in (1..=40).filter(|n| !touched.contains(n)) {
-            prop_assert_eq!(journal.state_of(&far_row(n)), Known::Done, "{}", n);
+            prop_assert_eq!(journal.known().state_of(&far_row(n)), Known::Done, "{}", n);
         }
         journal.finish(true).unwrap();
         let after = scene.text();

@@ -13,12 +13,12 @@ fn what_is_done_is_known_when_the_file_is_opened_again() {
     let journal = scene.open();
     assert_eq!((journal.found().succeeded, journal.found().failed), (3, 1));
     for (n, known) in [(1, Known::Done), (2, Known::Failed), (3, Known::Done), (4, Known::Done)] {
-        assert_eq!(journal.state_of(&row(n)), known, "{n}");
+        assert_eq!(journal.known().state_of(&row(n)), known, "{n}");
     }
-    assert_eq!(journal.state_of(&row(5)), Known::New);
-    assert_eq!(journal.state_of(&changed_row(2, "!")), Known::Failed);
+    assert_eq!(journal.known().state_of(&row(5)), Known::New);
+    assert_eq!(journal.known().state_of(&changed_row(2, "!")), Known::Failed);
     let changed = changed_row(1, "!");
-    assert_eq!(journal.state_of(&changed), Known::Changed);
+    assert_eq!(journal.known().state_of(&changed), Known::Changed);
     let text = journal.changed(&changed).to_string();
     assert!(text.starts_with("line 1: the request `line-1` is not the one that"), "{text}");
 }
@@ -29,8 +29,8 @@ fn of_two_answers_the_last_one_is_the_known_one() {
     let hex = fingerprint_hex(row(1).fingerprint);
     let other = other.replace(&hex, &fingerprint_hex(changed_row(1, "!").fingerprint));
     let scene = Scene::holding(&[other.into_bytes(), line(1, true)].concat());
-    assert_eq!(scene.open().state_of(&row(1)), Known::Done);
-    assert_eq!(scene.open().state_of(&changed_row(1, "!")), Known::Changed);
+    assert_eq!(scene.open().known().state_of(&row(1)), Known::Done);
+    assert_eq!(scene.open().known().state_of(&changed_row(1, "!")), Known::Changed);
 }
 
 #[test]
@@ -42,9 +42,9 @@ fn results_of_a_real_batch_count_by_their_id() {
     );
     let scene = Scene::holding(text.as_bytes());
     let journal = scene.open();
-    assert_eq!(journal.state_of(&row(1)), Known::Done);
-    assert_eq!(journal.state_of(&changed_row(1, "!")), Known::Done);
-    assert_eq!(journal.state_of(&row(2)), Known::Failed);
+    assert_eq!(journal.known().state_of(&row(1)), Known::Done);
+    assert_eq!(journal.known().state_of(&changed_row(1, "!")), Known::Done);
+    assert_eq!(journal.known().state_of(&row(2)), Known::Failed);
     assert_eq!(scene.text(), format!("{text}\n"), "the last line lacks only its end");
 }
 

@@ -1,0 +1,149 @@
+//! Pulls rows from the input, on a thread of its own.
+
+use super::input::{DuplicateGuard, Source};
+use super::journal::{Index, Known};
+use crate::api::Caller;
+use crate::dispatch::{Intake, Job};
+use crate::error::Error;
+use crate::transport::Method;
+use crate::wire::row::{Format, Row, RowError, id_hash};
+use parking_lot::Mutex;
+use serde_json::value::RawValue;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::thread;
+
+/// What of a row is needed when its answer comes.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    /// Its place among the rows that are sent; the first is 0.
+    pub(super) index: u64,
+    pub(super) line: u64,
+    pub(super) custom_id: Box<str>,
+    pub(super) id_hash: u64,
+    /// 0 for a line that is not a request.
+    pub(super) fingerprint: u64,
+    pub(super) metadata: Option<Box<RawValue>>,
+    /// The limit group; none for a line that is not a request.
+    pub(super) group: Option<Arc<str>>,
+}
+
+/// How far the input has been read.
+#[derive(Debug, Default)]
+pub(super) struct Feeding {
+    read: AtomicU64,
+    done_before: AtomicU64,
+    failure: Mutex<Option<Error>>,
+}
+
+impl Feeding {
+    pub(super) fn read(&self) -> u64 {
+        self.read.load(Relaxed)
+    }
+
+    pub(super) fn done_before(&self) -> u64 {
+        self.done_before.load(Relaxed)
+    }
+
+    /// Why the input could not be read to its end, told once.
+    pub(super) fn failure(&self) -> Option<Error> {
+        self.failure.lock().take()
+    }
+}
+
+/// What feeding takes.
+pub(super) struct Feeder {
+    pub(super) source: Source,
+    pub(super) format: Format,
+    pub(super) known: Arc<Index>,
+    pub(super) skip_invalid: bool,
+    pub(super) caller: Arc<Caller>,
+    pub(super) intake: Intake<Ticket>,
+    pub(super) feeding: Arc<Feeding>,
+}
+
+/// Starts to feed. Nobody waits for the thread: it may be blocked in a read for ever.
+pub(super) fn start(feeder: Feeder) {
+    let thread = thread::Builder::new().name("openai-bulk-input".into());
+    let hold = feeder.caller.dispatcher.clock.hold();
+    let feed = move || {
+        let _hold = hold;
+        if let Err(error) = feeder.feed() {
+            *feeder.feeding.failure.lock() = Some(error);
+        }
+    };
+    thread.spawn(feed).expect("one thread can be started");
+}
+
+impl Feeder {
+    fn feed(&self) -> Result<(), Error> {
+        // A file was checked before; a stream, and a file whose bad lines are skipped, is now.
+        let mut guard = (self.skip_invalid || self.source.is_stream()).then(DuplicateGuard::new);
+        let mut index = 0;
+        for row in self.source.rows(&self.format)? {
+            let row = row?;
+            self.feeding.read.fetch_add(1, Relaxed);
+            let row = row.and_then(|row| match &mut guard {
+                Some(guard) => guard.admit(&row).map(|()| row),
+                None => Ok(row),
+            });
+            let is_taken = match row {
+                Ok(row) => match self.known.state_of(&row) {
+                    Known::Done => {
+                        self.feeding.done_before.fetch_add(1, Relaxed);
+                        continue;
+                    }
+                    Known::Changed => return Err(changed(&row)),
+                    Known::New | Known::Failed => self.send(row, index),
+                },
+                Err(error) if self.skip_invalid => self.fail(error, index),
+                Err(error) => return Err(error.in_file(&self.source.name())),
+            };
+            index += 1;
+            if !is_taken {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&self, row: Row, index: u64) -> bool {
+        let model = row.model.as_deref().unwrap_or_default();
+        let call = self.caller.raw_call(Method::Post, &row.url, model, row.body);
+        let tag = Ticket {
+            index,
+            line: row.line,
+            custom_id: row.custom_id,
+            id_hash: row.id_hash,
+            fingerprint: row.fingerprint,
+            metadata: row.metadata,
+            group: Some(call.group.clone()),
+        };
+        self.intake.push(Job { call, tag }).is_ok()
+    }
+
+    /// A line that is not a request is a failed row, under its number.
+    fn fail(&self, error: RowError, index: u64) -> bool {
+        let custom_id: Box<str> = format!("line-{}", error.line).into();
+        let tag = Ticket {
+            index,
+            line: error.line,
+            id_hash: id_hash(&custom_id),
+            custom_id,
+            fingerprint: 0,
+            metadata: None,
+            group: None,
+        };
+        self.intake.fail(tag, error.in_file(&self.source.name()));
+        !self.intake.is_closed()
+    }
+}
+
+fn changed(row: &Row) -> Error {
+    let message = format!(
+        "the request `{}` is not the one that the output has the answer to; give changed requests \
+         other ids, choose another output, or start over with --fresh",
+        row.custom_id
+    );
+    Error::invalid(format!("line {}", row.line), message)
+}

@@ -1,0 +1,85 @@
+//! The line of output that a row ends in.
+
+use super::feeder::Ticket;
+use super::summary::kind;
+use crate::dispatch::{Facts, Reply};
+use crate::error::{ApiError, Error};
+use crate::wire::row::{OutputLine, Response, fingerprint_hex};
+use serde::Serialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+/// What this crate adds to a line of the Batch API, under `x_run`.
+#[derive(Serialize)]
+struct Run<'a> {
+    ok: bool,
+    line: u64,
+    fingerprint: String,
+    attempts: u32,
+    refusals: u32,
+    maybe_billed: u32,
+    latency_ms: f64,
+    waiting_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<&'a RawValue>,
+}
+
+/// Adds the line of a row to `out`.
+pub(super) fn write(
+    row: &Ticket,
+    result: &Result<Reply, Error>,
+    facts: &Facts,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let millis = |time: std::time::Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
+    let run = Run {
+        ok: result.is_ok(),
+        line: row.line,
+        fingerprint: fingerprint_hex(row.fingerprint),
+        attempts: facts.attempts,
+        refusals: facts.refusals,
+        maybe_billed: facts.maybe_billed,
+        latency_ms: millis(facts.latency),
+        waiting_ms: millis(facts.waited),
+        metadata: row.metadata.as_deref(),
+    };
+    let id = format!("batch_req_{:016x}", row.id_hash);
+    let mut line =
+        OutputLine { id: &id, custom_id: &row.custom_id, response: None, error: None, x_run: &run };
+    match result {
+        Ok(reply) => {
+            line.response = Some(Response {
+                status_code: reply.status,
+                request_id: reply.request_id.as_deref(),
+                body: &reply.body,
+            });
+            line.write(out)
+        }
+        // As the Batch API tells HTTP errors: in the response, with its body as it came.
+        Err(Error::Api(e) | Error::RateLimit(e)) => {
+            let body = match &e.body {
+                Some(body) => body.clone().into_boxed_bytes(),
+                None => envelope(e),
+            };
+            line.response = Some(Response {
+                status_code: e.status,
+                request_id: e.request_id.as_deref(),
+                body: &body,
+            });
+            line.write(out)
+        }
+        Err(error) => {
+            let (code, message) = (kind(error), error.to_string());
+            line.error = Some((&code, &message));
+            line.write(out)
+        }
+    }
+}
+
+/// An error that did not come as JSON, in the shape in which it should have.
+fn envelope(e: &ApiError) -> Box<[u8]> {
+    json!({ "error": { "message": e.message, "type": e.kind, "param": e.param, "code": e.code } })
+        .to_string()
+        .into_bytes()
+        .into()
+}

@@ -1,0 +1,368 @@
+//! From a file of requests to a file of answers.
+
+use super::feeder::{self, Feeding, Ticket};
+use super::input::{Source, check};
+use super::journal::{Fsync, Journal, Known, Options};
+use super::record;
+use super::snapshot::{Snapshot, Speed};
+use super::summary::{Limit, Status, Summary, Tally};
+use crate::api::Caller;
+use crate::clock::{Stage, Stop, Time};
+use crate::dispatch::{Delivered, Pool, PoolOptions, Received};
+use crate::error::Error;
+use crate::wire::row::Format;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often the live line is shown, and the longest time that an answer waits to be written.
+const TICK: Duration = Duration::from_millis(100);
+/// Answers that are written together at most.
+const GROUP: usize = 256;
+
+/// A run over a file: every row is sent, every answer written, and the output is the journal.
+#[derive(Debug)]
+#[must_use = "call .run()"]
+pub struct FileRun {
+    caller: Arc<Caller>,
+    input: PathBuf,
+    output: PathBuf,
+    format: Format,
+    is_ordered: bool,
+    is_fresh: bool,
+    skip_invalid: bool,
+    fsync: Fsync,
+    window: Option<usize>,
+    stop: Stop,
+}
+
+impl FileRun {
+    /// A run from `input` to `output`; `-` is standard input or output.
+    pub fn new(
+        caller: Arc<Caller>,
+        input: impl Into<PathBuf>,
+        output: impl Into<PathBuf>,
+    ) -> FileRun {
+        FileRun {
+            format: Format { model: caller.default_model().into(), ..Format::default() },
+            caller,
+            input: input.into(),
+            output: output.into(),
+            is_ordered: false,
+            is_fresh: false,
+            skip_invalid: false,
+            fsync: Fsync::Interval(Duration::from_secs(1)),
+            window: None,
+            stop: Stop::new(),
+        }
+    }
+
+    /// How lines are read. Default: they say everything but the model themselves.
+    pub fn format(mut self, format: Format) -> FileRun {
+        self.format = format;
+        self
+    }
+
+    /// Leaves the output in the order of the input. Default: no.
+    pub fn ordered(mut self, is_ordered: bool) -> FileRun {
+        self.is_ordered = is_ordered;
+        self
+    }
+
+    /// Throws away what the output holds. Default: no.
+    pub fn fresh(mut self, is_fresh: bool) -> FileRun {
+        self.is_fresh = is_fresh;
+        self
+    }
+
+    /// Turns lines that are not valid into failed rows. Default: they are an error.
+    pub fn skip_invalid(mut self, skip: bool) -> FileRun {
+        self.skip_invalid = skip;
+        self
+    }
+
+    /// When answers are forced to the disk. Default: once a second.
+    pub fn fsync(mut self, fsync: Fsync) -> FileRun {
+        self.fsync = fsync;
+        self
+    }
+
+    /// How many rows may be inside at once. Default: four times the concurrency limit, and at
+    /// least 256.
+    pub fn window(mut self, rows: usize) -> FileRun {
+        self.window = Some(rows);
+        self
+    }
+
+    /// Ends the run early. Default: a stop that nobody holds.
+    pub fn stop(mut self, stop: &Stop) -> FileRun {
+        self.stop = stop.clone();
+        self
+    }
+
+    /// Does the run; `show` is called ten times a second with where it stands.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written, or a line is not valid: then nothing more is sent,
+    /// and the output is valid. A run that the user or the server ended is no error; its summary
+    /// says so.
+    pub fn run(mut self, mut show: impl FnMut(&Snapshot)) -> Result<Summary, Error> {
+        let source = Source::open(&self.input)?;
+        if super::journal::same_file(&self.input, &self.output) {
+            let message = format!("{} is the input; choose another output", self.output.display());
+            return Err(Error::invalid("output", message));
+        }
+        let (mut journal, total) = self.open(&source)?;
+        journal.probe()?;
+        let mut options = PoolOptions::default();
+        options.window = self.window;
+        options.stop = self.stop.clone();
+        let (pool, intake) = Pool::start(self.caller.dispatcher.clone(), options);
+        let feeding = Arc::new(Feeding::default());
+        feeder::start(feeder::Feeder {
+            source,
+            format: std::mem::take(&mut self.format),
+            known: journal.known(),
+            skip_invalid: self.skip_invalid,
+            caller: self.caller.clone(),
+            intake,
+            feeding: feeding.clone(),
+        });
+        let now = self.caller.dispatcher.clock.now();
+        let mut running = Running {
+            is_streamed_in_order: self.is_ordered && journal.is_sink(),
+            run: &self,
+            pool,
+            journal,
+            feeding,
+            tally: Tally::default(),
+            total,
+            started: now,
+            speed: Speed::new(now),
+            groups: BTreeSet::new(),
+            early: BTreeMap::new(),
+            next: 0,
+            buffer: Vec::new(),
+            failure: None,
+            stopped_by: None,
+        };
+        running.go(&mut show);
+        running.end(&mut show)
+    }
+
+    /// Opens the output and checks the whole input against it, before anything is sent.
+    fn open(&self, source: &Source) -> Result<(Journal, Option<u64>), Error> {
+        let options =
+            || Options { fresh: self.is_fresh, fsync: self.fsync, input: Some(self.input.clone()) };
+        if source.is_stream() {
+            return Ok((Journal::open(&self.output, options())?, None));
+        }
+        if self.is_fresh {
+            // The old answers go only when the input is known to be good.
+            let checked = check(source, &self.format, self.skip_invalid, |_| {})?;
+            return Ok((
+                Journal::open(&self.output, options())?,
+                Some(checked.rows + checked.total()),
+            ));
+        }
+        let journal = Journal::open(&self.output, options())?;
+        let known = journal.known();
+        let mut changed = None;
+        let checked = check(source, &self.format, self.skip_invalid, |row| {
+            if changed.is_none() && known.state_of(row) == Known::Changed {
+                changed = Some(journal.changed(row));
+            }
+        })?;
+        match changed {
+            Some(error) => Err(error),
+            None => Ok((journal, Some(checked.rows + checked.total()))),
+        }
+    }
+}
+
+/// A run while it goes on.
+struct Running<'a> {
+    run: &'a FileRun,
+    pool: Pool<Ticket>,
+    journal: Journal,
+    feeding: Arc<Feeding>,
+    tally: Tally,
+    total: Option<u64>,
+    started: Time,
+    speed: Speed,
+    groups: BTreeSet<Arc<str>>,
+    /// Answers go out in order, because the output cannot be sorted afterwards.
+    is_streamed_in_order: bool,
+    early: BTreeMap<u64, Option<Vec<u8>>>,
+    next: u64,
+    buffer: Vec<u8>,
+    failure: Option<Error>,
+    stopped_by: Option<Error>,
+}
+
+impl Running<'_> {
+    fn now(&self) -> Time {
+        self.run.caller.dispatcher.clock.now()
+    }
+
+    fn go(&mut self, show: &mut impl FnMut(&Snapshot)) {
+        let mut shown = self.started;
+        loop {
+            match self.pool.recv_timeout(TICK) {
+                Received::Result(delivered) => {
+                    self.take(delivered);
+                    for _ in 1..GROUP {
+                        let Some(delivered) = self.pool.try_recv() else { break };
+                        self.take(delivered);
+                    }
+                    self.write();
+                }
+                Received::Nothing => self.write(),
+                Received::End => return,
+            }
+            let now = self.now();
+            if now.since(shown) >= TICK {
+                shown = now;
+                let snapshot = self.snapshot(now);
+                show(&snapshot);
+            }
+            if self.failure.is_none()
+                && let Some(error) = self.feeding.failure()
+            {
+                self.fail(error);
+            }
+        }
+    }
+
+    /// Counts a result and makes its line.
+    fn take(&mut self, delivered: Delivered<Ticket>) {
+        let Delivered { tag, result, facts, .. } = delivered;
+        if let Some(group) = &tag.group
+            && !self.groups.contains(group)
+        {
+            self.groups.insert(group.clone());
+        }
+        self.tally.count(&result, &facts);
+        let mut line = None;
+        match &result {
+            Err(Error::Cancelled) => {}
+            // What concerns the account says nothing of the row, which stays to be done.
+            Err(error) if error.is_fatal_for_run() => {}
+            result => {
+                let mut text = std::mem::take(&mut self.buffer);
+                text.clear();
+                match record::write(&tag, result, &facts, &mut text) {
+                    Ok(()) => line = Some(text),
+                    Err(error) => self.fail(error),
+                }
+            }
+        }
+        if let Err(error) = result
+            && error.is_fatal_for_run()
+            && self.stopped_by.is_none()
+        {
+            self.pool.end();
+            self.stopped_by = Some(error);
+        }
+        if self.is_streamed_in_order {
+            self.early.insert(tag.index, line);
+            while let Some(line) = self.early.remove(&self.next) {
+                self.next += 1;
+                self.put(line);
+            }
+        } else {
+            self.put(line);
+        }
+    }
+
+    fn put(&mut self, line: Option<Vec<u8>>) {
+        self.pool.release();
+        let Some(line) = line else { return };
+        if let Err(error) = self.journal.append(&line) {
+            self.fail(error);
+        }
+        self.buffer = line;
+    }
+
+    fn write(&mut self) {
+        let now = self.now();
+        if self.failure.is_none()
+            && let Err(error) = self.journal.flush(now)
+        {
+            self.fail(error);
+        }
+    }
+
+    /// Sends nothing more; what is in flight comes to its end, because it is paid for.
+    fn fail(&mut self, error: Error) {
+        if self.failure.is_none() {
+            self.pool.end();
+            self.failure = Some(error);
+        }
+    }
+
+    fn snapshot(&mut self, now: Time) -> Snapshot {
+        let progress = self.pool.progress();
+        let rows = &self.tally.rows;
+        let gate = &self.run.caller.dispatcher.gate;
+        let limit = self.groups.first().filter(|_| self.groups.len() == 1);
+        Snapshot {
+            total: self.total,
+            done_before: self.feeding.done_before(),
+            succeeded: rows.succeeded,
+            failed: rows.failed,
+            refused: self.tally.attempts.refused,
+            in_flight: progress.in_flight,
+            waiting: progress.waiting,
+            held: progress.held,
+            elapsed: now.since(self.started),
+            requests_per_second: self.speed.update(now, self.tally.attempts.total),
+            requests_per_minute_limit: limit.and_then(|group| gate.rates(group).0),
+        }
+    }
+
+    fn end(mut self, show: &mut impl FnMut(&Snapshot)) -> Result<Summary, Error> {
+        // A gap in the order is a row that was not sent: what came after it is kept all the same.
+        for (_, line) in std::mem::take(&mut self.early) {
+            self.put(line);
+        }
+        self.write();
+        let now = self.now();
+        let snapshot = self.snapshot(now);
+        show(&snapshot);
+        if let Some(error) = self.failure.take() {
+            return Err(self.give_up(error));
+        }
+        let is_interrupted = self.run.stop.stage() != Stage::Run;
+        let wall = now.since(self.started);
+        let mut summary = self.tally.summary(wall, &self.pool.held_back());
+        summary.status = match (&self.stopped_by, is_interrupted) {
+            (Some(_), _) => Status::Stopped,
+            (None, true) => Status::Interrupted,
+            (None, false) => Status::Finished,
+        };
+        summary.stopped_by = self.stopped_by.as_ref().map(Error::to_string);
+        summary.rows.done_before = self.feeding.done_before();
+        summary.rows.total = self.total.unwrap_or_else(|| self.feeding.read());
+        let rows = &mut summary.rows;
+        rows.not_sent = rows.total.saturating_sub(rows.done_before + rows.succeeded + rows.failed);
+        for group in &self.groups {
+            let rates = self.run.caller.dispatcher.gate.rates(group);
+            summary.rate.limits.insert(group.to_string(), Limit::new(rates));
+        }
+        if summary.status == Status::Finished {
+            self.journal.finish(self.run.is_ordered)?;
+        }
+        Ok(summary)
+    }
+
+    /// Tries once more to keep the answers that could not be written.
+    fn give_up(&mut self, error: Error) -> Error {
+        if self.journal.unwritten() == 0 || self.journal.retry_flush().is_ok() {
+            return error;
+        }
+        log::error!(target: "openai_bulk::run", bytes = self.journal.unwritten(); "answers that were paid for could not be written");
+        error
+    }
+}
