@@ -1,5 +1,6 @@
 use super::Signal;
 use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -20,7 +21,7 @@ struct Inner {
 #[derive(Default)]
 struct Listeners {
     next: u64,
-    all: Vec<(u64, Listener)>,
+    all: HashMap<u64, Listener>,
 }
 
 type Listener = Arc<dyn Fn(Stage) + Send + Sync>;
@@ -81,7 +82,7 @@ impl Stop {
             let mut listeners = self.0.listeners.lock();
             listeners.next += 1;
             let id = listeners.next;
-            listeners.all.push((id, listener.clone()));
+            listeners.all.insert(id, listener.clone());
             id
         };
         if self.is_stopped() {
@@ -95,8 +96,7 @@ impl Stop {
             return;
         }
         // Listeners run without the lock: they may subscribe or unsubscribe.
-        let all: Vec<Listener> =
-            self.0.listeners.lock().all.iter().map(|(_, each)| each.clone()).collect();
+        let all: Vec<Listener> = self.0.listeners.lock().all.values().cloned().collect();
         for listener in all {
             listener(to);
         }
@@ -124,10 +124,6 @@ impl fmt::Debug for Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let mut listeners = self.stop.0.listeners.lock();
-        // The newest is most often the first to leave.
-        if let Some(at) = listeners.all.iter().rposition(|(id, _)| *id == self.id) {
-            listeners.all.swap_remove(at);
-        }
+        self.stop.0.listeners.lock().all.remove(&self.id);
     }
 }
