@@ -3,6 +3,8 @@
 
 pub mod clock;
 pub mod error;
+#[cfg(feature = "simulator")]
+pub mod simulator;
 pub mod transport;
 pub mod wire;
 
