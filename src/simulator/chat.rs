@@ -7,6 +7,7 @@ use super::failure::Failure;
 use super::random::id;
 use super::response::Body;
 use super::{prompt, schema, sse};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 const ROLES: &[&str] = &["system", "assistant", "user", "function", "tool", "developer"];
@@ -134,50 +135,110 @@ pub(super) fn answer(job: &Job<'_>) -> Made {
     // Each message costs three tokens besides its text, and so does the start of the answer.
     let prompt_tokens = job.demand.characters.div_ceil(4) + 3 * messages.len() as u64 + 3;
     let completion_tokens = choices.iter().map(|choice| choice.tokens).sum();
-    let usage = json!({
-        "prompt_tokens": prompt_tokens,
-        "completion_tokens": completion_tokens,
-        "total_tokens": prompt_tokens + completion_tokens,
-        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
-        "completion_tokens_details": {
-            "reasoning_tokens": 0, "audio_tokens": 0,
-            "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0,
-        },
-    });
+    let usage = Usage::new(prompt_tokens, completion_tokens);
     let body = if job.demand.stream {
         Body::Events(stream(job, &choices, &usage))
     } else {
-        Body::Text(whole(job, &choices, &usage).to_string())
+        Body::Text(whole(job, &choices, usage))
     };
     Made { body, prompt_tokens, completion_tokens }
 }
 
-fn whole(job: &Job<'_>, choices: &[Choice], usage: &Value) -> Value {
-    let choice = |(index, choice): (usize, &Choice)| {
-        let mut message = json!({
-            "role": "assistant", "content": choice.text, "refusal": null, "annotations": [],
-        });
-        if let Some(call) = &choice.call {
-            message["content"] = Value::Null;
-            message["tool_calls"] = json!([call]);
-        }
-        json!({
-            "index": index, "message": message, "logprobs": null, "finish_reason": choice.finish,
-        })
-    };
-    json!({
-        "id": id("chatcmpl-", job.serial, 29),
-        "object": "chat.completion",
-        "created": job.created,
-        "model": job.model,
-        "choices": choices.iter().enumerate().map(choice).collect::<Vec<_>>(),
-        "usage": usage,
-        "service_tier": "default",
-        "system_fingerprint": "fp_simulated",
-    })
+/// What is written for most requests by far, so that it is not built as a tree of values first.
+#[derive(Serialize)]
+struct Reply<'a> {
+    id: String,
+    object: &'static str,
+    created: u64,
+    model: &'a str,
+    choices: Vec<ReplyChoice<'a>>,
+    usage: Usage,
+    service_tier: &'static str,
+    system_fingerprint: &'static str,
 }
 
-fn stream(job: &Job<'_>, choices: &[Choice], usage: &Value) -> Vec<String> {
+#[derive(Serialize)]
+struct ReplyChoice<'a> {
+    index: usize,
+    message: Message<'a>,
+    logprobs: Option<()>,
+    finish_reason: &'static str,
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    role: &'static str,
+    content: Option<&'a str>,
+    refusal: Option<()>,
+    annotations: [(); 0],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_calls: Option<[&'a Value; 1]>,
+}
+
+#[derive(Serialize)]
+struct Usage {
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    total_tokens: u64,
+    prompt_tokens_details: PromptDetails,
+    completion_tokens_details: CompletionDetails,
+}
+
+#[derive(Default, Serialize)]
+struct PromptDetails {
+    cached_tokens: u64,
+    audio_tokens: u64,
+}
+
+#[derive(Default, Serialize)]
+struct CompletionDetails {
+    reasoning_tokens: u64,
+    audio_tokens: u64,
+    accepted_prediction_tokens: u64,
+    rejected_prediction_tokens: u64,
+}
+
+impl Usage {
+    fn new(prompt_tokens: u64, completion_tokens: u64) -> Usage {
+        Usage {
+            prompt_tokens,
+            completion_tokens,
+            total_tokens: prompt_tokens + completion_tokens,
+            prompt_tokens_details: PromptDetails::default(),
+            completion_tokens_details: CompletionDetails::default(),
+        }
+    }
+}
+
+fn whole(job: &Job<'_>, choices: &[Choice], usage: Usage) -> String {
+    fn show((index, choice): (usize, &Choice)) -> ReplyChoice<'_> {
+        ReplyChoice {
+            index,
+            message: Message {
+                role: "assistant",
+                content: choice.call.is_none().then_some(&choice.text),
+                refusal: None,
+                annotations: [],
+                tool_calls: choice.call.as_ref().map(|call| [call]),
+            },
+            logprobs: None,
+            finish_reason: choice.finish,
+        }
+    }
+    let reply = Reply {
+        id: id("chatcmpl-", job.serial, 29),
+        object: "chat.completion",
+        created: job.created,
+        model: job.model,
+        choices: choices.iter().enumerate().map(show).collect(),
+        usage,
+        service_tier: "default",
+        system_fingerprint: "fp_simulated",
+    };
+    serde_json::to_string(&reply).expect("it has nothing that JSON cannot hold")
+}
+
+fn stream(job: &Job<'_>, choices: &[Choice], usage: &Usage) -> Vec<String> {
     let mut frames = Vec::new();
     let id = id("chatcmpl-", job.serial, 29);
     let chunk = |choices: Value, usage: Value| {
@@ -214,7 +275,7 @@ fn stream(job: &Job<'_>, choices: &[Choice], usage: &Value) -> Vec<String> {
         push(json!({}), json!(choice.finish));
     }
     if job.demand.include_usage {
-        frames.push(chunk(json!([]), usage.clone()));
+        frames.push(chunk(json!([]), json!(usage)));
     }
     frames.push(sse::DONE.into());
     frames

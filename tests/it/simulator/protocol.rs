@@ -32,6 +32,21 @@ fn requests_may_come_one_behind_the_other() {
 }
 
 #[test]
+fn a_request_may_come_byte_by_byte() {
+    let simulator = start();
+    let mut wire = Wire::to(&simulator);
+    let body = chat("x").to_string();
+    let head = format!(
+        "POST {CHAT} HTTP/1.1\r\nAUTHORIZATION: Bearer k\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    for byte in head.bytes().chain(body.bytes()) {
+        wire.socket.write_all(&[byte]).unwrap();
+    }
+    assert_eq!(wire.answer().unwrap().status, 200);
+}
+
+#[test]
 fn bodies_may_come_in_chunks_and_large_ones_in_parts() {
     let simulator = start();
     let mut wire = Wire::to(&simulator);
