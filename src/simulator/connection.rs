@@ -52,10 +52,6 @@ impl Connection<'_> {
                     let said = said.and_then(|count| count.parse().ok());
                     let fault = self.core.faults.choose(message.head.path(), body, said);
                     let _in_flight = self.core.stats.received(&message.head, body, fault);
-                    // The last of the request is still unread, so that closing now is a reset.
-                    if fault == Some(Fault::Reset) || incoming.settle().is_err() {
-                        return;
-                    }
                     let asked = Asked { head: &message.head, body: incoming.body(&message), fault };
                     match self.answer(&asked) {
                         Ok(After::Keep) => {}
@@ -85,6 +81,8 @@ impl Connection<'_> {
     /// The faults that come instead of an answer.
     fn break_off(&self, fault: Fault) -> io::Result<After> {
         match fault {
+            // A socket that may not linger is closed with a reset.
+            Fault::Reset => socket2::SockRef::from(self.socket).set_linger(Some(Duration::ZERO))?,
             Fault::Garbage => self.write(b"\x16\x03\x01 this is no HTTP \x00\xff\r\n\r\n")?,
             Fault::Hang => {
                 // Until the other side gives up, or the simulator stops.

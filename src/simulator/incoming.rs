@@ -1,8 +1,4 @@
 //! Reads requests from a connection.
-//!
-//! The last bytes of a request are only looked at, and stay in the socket until [`Incoming::settle`]:
-//! a socket that is closed with unread bytes resets its connection, and the standard library knows
-//! no other way to do that.
 
 use super::http::{Chunks, Head, Length, head_end};
 use std::io::{self, ErrorKind, Read, Write};
@@ -19,8 +15,6 @@ pub(super) struct Incoming<'a> {
     buffer: Vec<u8>,
     /// How much of the buffer holds bytes of the connection.
     filled: usize,
-    /// How much of that has left the socket.
-    taken: usize,
 }
 
 /// What came next.
@@ -48,7 +42,7 @@ pub(super) struct Message {
 
 impl<'a> Incoming<'a> {
     pub(super) fn new(socket: &'a TcpStream) -> Incoming<'a> {
-        Incoming { socket, buffer: vec![0; START], filled: 0, taken: 0 }
+        Incoming { socket, buffer: vec![0; START], filled: 0 }
     }
 
     /// Waits for the next request; `limit` says how large its body may be.
@@ -123,7 +117,6 @@ impl<'a> Incoming<'a> {
             }
             // What has been joined need not be kept twice.
             if at > start + STEP {
-                self.settle()?;
                 self.remove(start..at);
                 at = start;
             }
@@ -140,14 +133,7 @@ impl<'a> Incoming<'a> {
         }
     }
 
-    /// Takes from the socket what has only been looked at.
-    pub(super) fn settle(&mut self) -> io::Result<()> {
-        (&mut &*self.socket).read_exact(&mut self.buffer[self.taken..self.filled])?;
-        self.taken = self.filled;
-        Ok(())
-    }
-
-    /// Makes room for the request after `message`, which must be settled.
+    /// Makes room for the request after `message`.
     pub(super) fn discard(&mut self, message: &Message) {
         self.remove(0..message.end);
         if self.buffer.len() > STEP && self.filled < START {
@@ -160,19 +146,17 @@ impl<'a> Incoming<'a> {
         let gone = range.len();
         self.buffer.copy_within(range.end..self.filled, range.start);
         self.filled -= gone;
-        self.taken -= gone;
     }
 
-    /// Looks at more bytes, of which `wanted` are known to come; 0 if the other side has closed.
+    /// Reads more bytes, of which `wanted` are known to come; 0 if the other side has closed.
     fn more(&mut self, wanted: usize) -> io::Result<usize> {
-        self.settle()?;
         if self.filled == self.buffer.len() {
             // A length that is only claimed must not cost memory.
             let room = wanted.clamp(START, STEP.max(self.filled));
             self.buffer.resize(self.filled + room, 0);
         }
         loop {
-            match self.socket.peek(&mut self.buffer[self.filled..]) {
+            match (&mut &*self.socket).read(&mut self.buffer[self.filled..]) {
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) => return Err(e),
                 Ok(some) => {

@@ -21,6 +21,9 @@ use std::time::Duration;
 /// Deep JSON is what needs most of it. Only what is touched costs memory.
 const STACK: usize = 256 << 10;
 
+/// How many connections may wait to be accepted; the system may allow fewer.
+const BACKLOG: i32 = 16_384;
+
 /// A running server that looks like OpenAI's. It stops when it is dropped.
 ///
 /// Each connection has a thread of its own. See [`SimulatorBuilder`] for all that can be set.
@@ -62,6 +65,10 @@ impl Simulator {
             Error::invalid("simulator", format!("cannot {what} {asked}: {e}"))
         };
         let listener = TcpListener::bind(asked).map_err(|e| failed("listen on", e))?;
+        // The standard library lets 128 connections wait. A client that opens thousands at once would
+        // find no place for some, and they would try again only after a second.
+        let widened = socket2::SockRef::from(&listener).listen(BACKLOG);
+        widened.map_err(|e| failed("listen on", e))?;
         let address = listener.local_addr().map_err(|e| failed("listen on", e))?;
         let core = Arc::new(Core::new(settings));
         let peers = Arc::new(Peers::default());
