@@ -6,8 +6,8 @@ use crate::clock::{Clock, Stop, SystemClock};
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, Gate, Limits, Observer};
 use crate::error::Error;
-use crate::policy::{backoff, breaker, retry};
-use crate::transport::{Http, Transport};
+use crate::policy::retry;
+use crate::transport::{Http, HttpOptions, ProxyRules, Transport};
 use std::fmt;
 use std::sync::Arc;
 
@@ -43,7 +43,11 @@ impl Client {
     }
 
     /// Sends one request on this thread, and waits for the reply or for `stop`.
-    pub fn send_until<R: Request>(&self, request: &R, stop: &Stop) -> Result<Response<R::Reply>, Error> {
+    pub fn send_until<R: Request>(
+        &self,
+        request: &R,
+        stop: &Stop,
+    ) -> Result<Response<R::Reply>, Error> {
         self.caller.send(request, stop)
     }
 
@@ -111,20 +115,55 @@ impl ClientBuilder {
             Some(transport) => transport,
             None => Arc::new(Http::new(http_options(&config, clock.clone()))?),
         };
-        let endpoint = config.endpoint();
-        let headers = endpoint.headers(config.api_key());
+        let endpoint = config.get_endpoint()?;
+        let headers = endpoint.headers(config.load_key()?.as_ref());
         let dispatcher = Dispatcher {
             transport,
             clock,
             gate: Gate::new(limits(&config)),
             rules: rules(&config),
-            timeout: config.timeout(),
-            deadline: config.deadline(),
+            timeout: config.get_timeout(),
+            deadline: config.get_deadline(),
             headers,
             observer,
         };
         let address = Arc::new(move |path: &str, model: &str| endpoint.url(path, Some(model)));
-        let caller = Caller::new(Arc::new(dispatcher), address, config.model());
+        let caller = Caller::new(Arc::new(dispatcher), address, config.get_model());
         Ok(Client { caller: Arc::new(caller), config: Arc::new(config) })
     }
+}
+
+fn http_options(config: &Config, clock: Arc<dyn Clock>) -> HttpOptions {
+    let proxies = config.get_proxies();
+    let mut options = HttpOptions::default();
+    options.connect_timeout = config.get_connect_timeout();
+    options.max_answer_bytes = config.get_max_answer_size();
+    options.ca_file = config.get_ca_file().map(Into::into);
+    options.proxies = ProxyRules {
+        http: proxies.http.clone().or_else(|| proxies.all.clone()),
+        https: proxies.https.clone().or_else(|| proxies.all.clone()),
+        no_proxy: proxies.no_proxy.clone(),
+    };
+    options.clock = clock;
+    options
+}
+
+fn limits(config: &Config) -> Limits {
+    let mut limits = Limits::default();
+    limits.requests_per_minute = config.get_requests_per_minute().map(|limit| limit as f64);
+    limits.tokens_per_minute = config.get_tokens_per_minute().map(|limit| limit as f64);
+    limits.burst = config.get_rate_limit_burst();
+    limits.max_concurrency = config.get_max_concurrency();
+    limits.breaker.failure_share = config.get_circuit_failure_share();
+    limits.breaker.min_calls = config.get_circuit_min_calls();
+    limits.patience = config.get_circuit_patience();
+    limits
+}
+
+fn rules(config: &Config) -> retry::Rules {
+    let mut rules = retry::Rules::default();
+    rules.max_retries = config.get_max_retries();
+    rules.backoff.base = config.get_backoff_base();
+    rules.backoff.cap = config.get_backoff_cap();
+    rules
 }

@@ -12,5 +12,10 @@ pub mod dispatch;
 pub mod api;
 pub mod bulk;
 pub mod config;
+pub mod client;
+#[cfg(feature = "simulator")]
+pub mod simulator;
 
+pub use client::{Client, ClientBuilder};
+pub use config::Config;
 pub use error::{Error, Result};

@@ -1,4 +1,8 @@
 //! Everything that is tested through the public API, in one binary.
 
 mod flow;
+#[cfg(feature = "simulator")]
+mod official_client;
 mod scenario;
+#[cfg(feature = "simulator")]
+mod simulator;

@@ -90,16 +90,16 @@ pub struct Run {
 
     /// Requests a minute, for each model [default: what the server's headers say]
     #[arg(long, value_name = "N", help_heading = "Limits")]
-    pub requests_per_minute: Option<f64>,
+    pub requests_per_minute: Option<u64>,
     /// Tokens a minute, for each model [default: what the server's headers say]
     #[arg(long, value_name = "N", help_heading = "Limits")]
-    pub tokens_per_minute: Option<f64>,
-    /// Requests in flight at most [default: 128]
+    pub tokens_per_minute: Option<u64>,
+    /// Requests in flight at most [default: OPENAI_MAX_CONCURRENCY or 128]
     #[arg(long, value_name = "N", help_heading = "Limits")]
-    pub max_concurrency: Option<u64>,
+    pub max_concurrency: Option<usize>,
     /// Tries after the first, for each row; refusals for the rate limit count a tenth [default: 8]
     #[arg(long, value_name = "N", help_heading = "Limits")]
-    pub max_retries: Option<u64>,
+    pub max_retries: Option<u32>,
     /// Time for one attempt, such as 30s [default: 10m]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
     pub timeout: Option<Duration>,
@@ -170,7 +170,8 @@ pub struct SimulatorArgs {
     /// Answers to replay: JSON Lines with `question` and `answer`
     #[arg(long, value_name = "FILE")]
     pub replay: Option<PathBuf>,
-    /// How long an answer takes: `100ms`, a range `50ms..2s`, or `lognormal:800ms,0.6`
+    /// How long an answer takes: `100ms`, a range `50ms..2s`, or `800ms~0.6` (median and
+    /// sigma of a log-normal)
     #[arg(long, value_name = "TIME")]
     pub latency: Option<String>,
     /// A fault and its share, such as `500=5%`, `reset=3%`, `half=2%`; may be repeated

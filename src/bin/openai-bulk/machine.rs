@@ -7,10 +7,16 @@ const OTHER_FILES: u64 = 64;
 /// Threads that the program and its user need besides the workers.
 const OTHER_THREADS: u64 = 256;
 
+/// Raises the soft limits as far as that is allowed.
+pub fn raise_limits() {
+    open_files();
+    threads();
+}
+
 /// Raises the soft limits where that is allowed, and lowers the concurrency to what is left.
 /// `per_request` is how many files a request takes: two where the server is in this process.
 pub fn fit(config: Config, per_request: u64) -> Config {
-    let wanted = config.max_concurrency() as u64;
+    let wanted = config.get_max_concurrency() as u64;
     let files = open_files().saturating_sub(OTHER_FILES) / per_request;
     let threads = threads().saturating_sub(OTHER_THREADS) / per_request;
     let most = files.min(threads).max(1);
@@ -22,7 +28,7 @@ pub fn fit(config: Config, per_request: u64) -> Config {
     eprintln!(
         "note: this machine's limit of {what} allows {most} requests in flight, not {wanted}; `{command}` shows it"
     );
-    config.max_concurrency_of(most as usize)
+    config.max_concurrency(most as usize)
 }
 
 #[cfg(unix)]

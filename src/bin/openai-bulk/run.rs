@@ -1,1 +1,179 @@
+//! `openai-bulk run`.
 
+use crate::args::{Fsync, Run};
+use crate::failure::{self, Failure};
+use crate::progress::Progress;
+use crate::{logger, machine, signals, simulate, table};
+use indicatif::MultiProgress;
+use openai_bulk::bulk::journal;
+use openai_bulk::bulk::{FileRun, Status, Summary};
+use openai_bulk::clock::Stop;
+use openai_bulk::config::{ApiKey, Config};
+use openai_bulk::simulator::Simulator;
+use openai_bulk::wire::row::{Format, endpoint};
+use openai_bulk::wire::template::Template;
+use openai_bulk::{Client, Error};
+use std::fs;
+use std::io::IsTerminal;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// How long the simulator takes unless something else is asked for: long enough to see the run.
+const SIMULATED_LATENCY: &str = "200ms..1500ms";
+
+/// Runs a file of requests into a file of answers.
+pub fn run(args: &Run) -> Result<ExitCode, Failure> {
+    if args.input == Path::new("-") && std::io::stdin().is_terminal() {
+        return Err(Failure::Usage(
+            "standard input is a terminal: give it a file or a pipe".into(),
+        ));
+    }
+    let bars = MultiProgress::new();
+    logger::install(&bars, args.talk.quiet, args.talk.verbose);
+    // Lives until the run is over.
+    let mut simulator = None;
+    let config = config(args, &mut simulator)?;
+    for warning in config.warnings() {
+        log::warn!(target: "openai_bulk::config", "{warning}");
+    }
+    let format = format(args, &config)?;
+    let client = Client::new(config)?;
+    let stop = Stop::new();
+    signals::watch(&stop, args.grace)?;
+    let mut progress = Progress::new(&bars, args.talk.quiet);
+    let result = FileRun::new(client.caller().clone(), &args.input, &args.output)
+        .format(format)
+        .ordered(args.ordered)
+        .fresh(args.fresh)
+        .skip_invalid(args.skip_invalid)
+        .fsync(match args.fsync {
+            Fsync::Never => journal::Fsync::Never,
+            Fsync::Interval => journal::Fsync::Interval(Duration::from_secs(1)),
+            Fsync::Always => journal::Fsync::Always,
+        })
+        .stop(&stop)
+        .run(|snapshot| progress.show(snapshot));
+    progress.finish();
+    let summary = result?;
+    if let Some(path) = &args.summary {
+        write_summary(path, &summary)?;
+    }
+    if !args.talk.quiet {
+        eprint!("{}", table::summary(&summary));
+    }
+    Ok(end(args, &summary))
+}
+
+/// Says how the run ended, and gives its exit code.
+fn end(args: &Run, summary: &Summary) -> ExitCode {
+    let can_resume = args.output != Path::new("-") && args.input != Path::new("-");
+    let resume = if can_resume { "; the same command sends what is missing" } else { "" };
+    if let Some(reason) = &summary.stopped_by {
+        eprintln!("error: the run was stopped: {reason}{resume}");
+        return ExitCode::from(failure::STOPPED);
+    }
+    if summary.status == Status::Interrupted {
+        eprintln!("interrupted: {} rows are not done{resume}", summary.rows.not_sent);
+        return ExitCode::from(failure::INTERRUPTED);
+    }
+    if summary.rows.failed > 0 {
+        eprintln!("{} rows failed: their errors are in the output{resume}", summary.rows.failed);
+        return ExitCode::from(failure::SOME_FAILED);
+    }
+    ExitCode::SUCCESS
+}
+
+/// The settings: flags before the environment, the environment before the file.
+fn config(args: &Run, simulator: &mut Option<Simulator>) -> Result<Config, Failure> {
+    let connection = &args.connection;
+    let mut config = match &connection.env_file {
+        Some(path) => Config::from_env_file(path)?,
+        None => Config::from_env()?,
+    };
+    let mut files_per_request = 1;
+    if args.simulate {
+        let mut builder = simulate::builder(&args.simulator)?;
+        if args.simulator.latency.is_none() {
+            builder = builder.latency(SIMULATED_LATENCY.parse()?);
+        }
+        let started = builder.start()?;
+        // A real key is never sent to it, and settings of the real server are none of its own.
+        config = Config::new().base_url(started.base_url()).api_key(ApiKey::new("sk-simulated")?);
+        *simulator = Some(started);
+        files_per_request = 2;
+    } else {
+        if let Some(url) = &connection.base_url {
+            config = config.base_url(url);
+        }
+        if let Some(path) = &connection.api_key_file {
+            config = config.api_key_file(path);
+        }
+        if let Some(path) = &connection.ca_file {
+            config = config.ca_file(path);
+        }
+    }
+    config = limits(args, config);
+    config.validate()?;
+    Ok(machine::fit(config, files_per_request))
+}
+
+fn limits(args: &Run, mut config: Config) -> Config {
+    if let Some(model) = &args.model {
+        config = config.model(model);
+    }
+    if let Some(limit) = args.requests_per_minute {
+        config = config.requests_per_minute(limit);
+    }
+    if let Some(limit) = args.tokens_per_minute {
+        config = config.tokens_per_minute(limit);
+    }
+    if let Some(limit) = args.max_concurrency {
+        config = config.max_concurrency(limit);
+    }
+    if let Some(limit) = args.max_retries {
+        config = config.max_retries(limit);
+    }
+    if let Some(time) = args.timeout {
+        config = config.timeout(time);
+    }
+    if let Some(time) = args.deadline {
+        config = config.deadline(time);
+    }
+    if let Some(time) = args.connection.connect_timeout {
+        config = config.connect_timeout(time);
+    }
+    config
+}
+
+fn format(args: &Run, config: &Config) -> Result<Format, Failure> {
+    let mut format = Format { model: config.get_model().into(), ..Format::default() };
+    format.system.clone_from(&args.system);
+    if let Some(path) = &args.endpoint {
+        let known = endpoint(path).ok_or_else(|| {
+            let known = openai_bulk::wire::row::ENDPOINTS.join(", ");
+            Failure::Usage(format!("--endpoint {path}: rows may be sent to {known}"))
+        })?;
+        format.endpoint = Some(known.into());
+    }
+    if let Some(template) = &args.template {
+        format.template = Some(read_template(template)?);
+    }
+    Ok(format)
+}
+
+/// A template that was typed, or the file that has it.
+fn read_template(typed: &str) -> Result<Template, Failure> {
+    let text = if typed.trim_start().starts_with('{') {
+        typed.to_string()
+    } else {
+        fs::read_to_string(typed).map_err(|e| Error::file("read the template", typed, e))?
+    };
+    Template::parse(&text).map_err(|e| Failure::Usage(format!("--template: {e}")))
+}
+
+fn write_summary(path: &Path, summary: &Summary) -> Result<(), Failure> {
+    let mut text = serde_json::to_string_pretty(summary).expect("a summary is plain data");
+    text.push('\n');
+    fs::write(path, text).map_err(|e| Error::file("write the summary", path, e).into())
+}

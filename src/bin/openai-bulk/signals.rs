@@ -1,11 +1,12 @@
 //! Ctrl-C and SIGTERM: the first asks for an end, the second makes one.
 
+use crate::failure::{Failure, INTERRUPTED};
 use openai_bulk::clock::{Clock, Stop, SystemClock};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// Drains `stop` at the first signal and aborts it at the second, or when `grace` has passed.
-pub fn watch(stop: &Stop, grace: Duration) -> Result<(), ctrlc::Error> {
+pub fn watch(stop: &Stop, grace: Duration) -> Result<(), Failure> {
     let stop = stop.clone();
     let count = AtomicU32::new(0);
     ctrlc::set_handler(move || match count.fetch_add(1, Ordering::SeqCst) {
@@ -22,6 +23,17 @@ pub fn watch(stop: &Stop, grace: Duration) -> Result<(), ctrlc::Error> {
             });
         }
         1 => stop.abort(),
-        _ => std::process::exit(130),
+        _ => std::process::exit(i32::from(INTERRUPTED)),
     })
+    .map_err(failed)
+}
+
+/// Ends `stop` at the first signal.
+pub fn watch_quietly(stop: &Stop) -> Result<(), Failure> {
+    let stop = stop.clone();
+    ctrlc::set_handler(move || stop.abort()).map_err(failed)
+}
+
+fn failed(e: ctrlc::Error) -> Failure {
+    Failure::Other(format!("cannot listen for Ctrl-C: {e}"))
 }
