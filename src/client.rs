@@ -6,7 +6,8 @@ use crate::clock::{Clock, Stop, SystemClock};
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, Gate, Limits, Observer};
 use crate::error::Error;
-use crate::policy::retry;
+use crate::policy::backoff::Backoff;
+use crate::policy::{breaker, retry};
 use crate::transport::{Http, HttpOptions, ProxyRules, Transport};
 use std::fmt;
 use std::sync::Arc;
@@ -135,35 +136,35 @@ impl ClientBuilder {
 
 fn http_options(config: &Config, clock: Arc<dyn Clock>) -> HttpOptions {
     let proxies = config.get_proxies();
-    let mut options = HttpOptions::default();
-    options.connect_timeout = config.get_connect_timeout();
-    options.max_answer_bytes = config.get_max_answer_size();
-    options.ca_file = config.get_ca_file().map(Into::into);
-    options.proxies = ProxyRules {
-        http: proxies.http.clone().or_else(|| proxies.all.clone()),
-        https: proxies.https.clone().or_else(|| proxies.all.clone()),
-        no_proxy: proxies.no_proxy.clone(),
-    };
-    options.clock = clock;
-    options
+    HttpOptions {
+        connect_timeout: config.get_connect_timeout(),
+        max_answer_bytes: config.get_max_answer_size(),
+        ca_file: config.get_ca_file().map(Into::into),
+        proxies: ProxyRules {
+            http: proxies.http.clone().or_else(|| proxies.all.clone()),
+            https: proxies.https.clone().or_else(|| proxies.all.clone()),
+            no_proxy: proxies.no_proxy.clone(),
+        },
+        clock,
+    }
 }
 
 fn limits(config: &Config) -> Limits {
-    let mut limits = Limits::default();
-    limits.requests_per_minute = config.get_requests_per_minute().map(|limit| limit as f64);
-    limits.tokens_per_minute = config.get_tokens_per_minute().map(|limit| limit as f64);
-    limits.burst = config.get_rate_limit_burst();
-    limits.max_concurrency = config.get_max_concurrency();
-    limits.breaker.failure_share = config.get_circuit_failure_share();
-    limits.breaker.min_calls = config.get_circuit_min_calls();
-    limits.patience = config.get_circuit_patience();
-    limits
+    Limits {
+        requests_per_minute: config.get_requests_per_minute().map(|limit| limit as f64),
+        tokens_per_minute: config.get_tokens_per_minute().map(|limit| limit as f64),
+        burst: config.get_rate_limit_burst(),
+        max_concurrency: config.get_max_concurrency(),
+        breaker: breaker::Rules {
+            failure_share: config.get_circuit_failure_share(),
+            min_calls: config.get_circuit_min_calls(),
+            ..breaker::Rules::default()
+        },
+        patience: config.get_circuit_patience(),
+    }
 }
 
 fn rules(config: &Config) -> retry::Rules {
-    let mut rules = retry::Rules::default();
-    rules.max_retries = config.get_max_retries();
-    rules.backoff.base = config.get_backoff_base();
-    rules.backoff.cap = config.get_backoff_cap();
-    rules
+    let backoff = Backoff { base: config.get_backoff_base(), cap: config.get_backoff_cap() };
+    retry::Rules { max_retries: config.get_max_retries(), backoff }
 }

@@ -21,8 +21,17 @@ pub struct Caller {
     pub dispatcher: Arc<Dispatcher>,
     address: Address,
     model: Arc<str>,
-    /// Address and limit group by path and model: a run uses few of them, very often.
-    known: Mutex<HashMap<(Box<str>, Box<str>), (Arc<str>, Arc<str>)>>,
+    /// What is known of each path and model: a run uses few of them, very often.
+    known: Mutex<Known>,
+}
+
+type Known = HashMap<Box<str>, HashMap<Box<str>, Destination>>;
+
+/// Where calls of one path and model go.
+#[derive(Clone)]
+struct Destination {
+    url: Arc<str>,
+    group: Arc<str>,
 }
 
 impl Caller {
@@ -51,18 +60,17 @@ impl Caller {
         model: &str,
         body: impl Into<Box<[u8]>>,
     ) -> Call {
-        let (url, group) = self.resolve(path, model);
-        Call::new(method, url, body, group)
+        let to = self.resolve(path, model);
+        Call::new(method, to.url, body, to.group)
     }
 
-    fn resolve(&self, path: &str, model: &str) -> (Arc<str>, Arc<str>) {
+    fn resolve(&self, path: &str, model: &str) -> Destination {
         let mut known = self.known.lock();
-        let key = (Box::from(path), Box::from(model));
-        if let Some((url, group)) = known.get(&key) {
-            return (url.clone(), group.clone());
+        if let Some(found) = known.get(path).and_then(|models| models.get(model)) {
+            return found.clone();
         }
-        let found: (Arc<str>, Arc<str>) = ((self.address)(path, model).into(), model.into());
-        known.insert(key, found.clone());
+        let found = Destination { url: (self.address)(path, model).into(), group: model.into() };
+        known.entry(path.into()).or_default().insert(model.into(), found.clone());
         found
     }
 

@@ -115,10 +115,7 @@ impl Bulk {
     }
 
     pub(super) fn options(&self) -> PoolOptions {
-        let mut options = PoolOptions::default();
-        options.window = self.window;
-        options.stop = self.stop.clone();
-        options
+        PoolOptions::new(self.window, &self.stop)
     }
 }
 

@@ -115,9 +115,7 @@ impl FileRun {
         }
         let (mut journal, total) = self.open(&source)?;
         journal.probe()?;
-        let mut options = PoolOptions::default();
-        options.window = self.window;
-        options.stop = self.stop.clone();
+        let options = PoolOptions::new(self.window, &self.stop);
         let (pool, intake) = Pool::start(self.caller.dispatcher.clone(), options);
         let feeding = Arc::new(Feeding::default());
         feeder::start(feeder::Feeder {
@@ -211,7 +209,7 @@ impl Running<'_> {
         loop {
             match self.pool.recv_timeout(TICK) {
                 Received::Result(delivered) => {
-                    self.take(delivered);
+                    self.take(*delivered);
                     for _ in 1..GROUP {
                         let Some(delivered) = self.pool.try_recv() else { break };
                         self.take(delivered);

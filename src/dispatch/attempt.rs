@@ -63,7 +63,7 @@ pub(crate) struct History {
 /// What comes after an attempt.
 pub(crate) enum Step {
     /// Nothing: the call has its answer, or has failed.
-    Done(Result<Reply, Error>),
+    Done(Box<Result<Reply, Error>>),
     /// Another attempt, not before `after` has passed.
     Again { after: Duration },
 }
@@ -152,7 +152,7 @@ pub(crate) fn attempt(
             let (group, latency) = (&*call.group, history.latency);
             dispatcher.tell(&Event::Answered { group, latency });
             let facts = history.facts(ended);
-            Step::Done(Ok(Reply { status, body, request_id, peek, report, facts }))
+            Step::Done(Box::new(Ok(Reply { status, body, request_id, peek, report, facts })))
         }
         Finding::Bad(bad) => next(dispatcher, call, history, bad, request_id, timeout),
     }
@@ -231,7 +231,7 @@ fn next(
         }
         Decision::GiveUp(why) => {
             dispatcher.tell(&Event::Failed { group, attempts, cause: &cause });
-            Step::Done(Err(bad.into_error(why, attempts, timeout, request_id)))
+            Step::Done(Box::new(Err(bad.into_error(why, attempts, timeout, request_id))))
         }
     }
 }

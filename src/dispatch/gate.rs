@@ -441,16 +441,23 @@ impl Permit {
         if let Some(failure) = settlement.failure {
             failure.clone_into(&mut lane.last_failure);
         }
-        let verdict = settlement.verdict;
-        let probe = self.is_probe;
-        lane.breaker.record(
+        let change = lane.breaker.record(
             now,
-            probe,
+            self.is_probe,
             self.sent_at,
-            verdict,
+            settlement.verdict,
             settlement.is_connect_failure,
             fastrand::f64(),
         );
+        match change {
+            Some(breaker::Change::Opened(length)) => {
+                log::info!(target: "openai_bulk::breaker", open_ms = length.as_millis() as u64, cause = lane.last_failure.as_str(); "the circuit is open: the server is in trouble");
+            }
+            Some(breaker::Change::Closed) => {
+                log::info!(target: "openai_bulk::breaker", "the circuit is closed: the server answers again");
+            }
+            None => {}
+        }
     }
 
     fn settle_budgets(

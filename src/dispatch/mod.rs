@@ -78,7 +78,7 @@ impl Dispatcher {
             let step = attempt::attempt(self, call, &mut history, permit, stop);
             self.gate.signal().raise();
             match step {
-                attempt::Step::Done(result) => return result,
+                attempt::Step::Done(result) => return *result,
                 attempt::Step::Again { after } => self.clock.sleep(after, stop),
             }
         }

@@ -46,7 +46,7 @@ pub struct Delivered<T> {
 }
 
 /// How a pool works.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct PoolOptions {
     /// How many jobs may be inside at once: taken in, and not yet released by whoever takes the
@@ -56,9 +56,10 @@ pub struct PoolOptions {
     pub stop: Stop,
 }
 
-impl Default for PoolOptions {
-    fn default() -> PoolOptions {
-        PoolOptions { window: None, stop: Stop::new() }
+impl PoolOptions {
+    /// Options with a window, and a stop that ends the work early.
+    pub fn new(window: Option<usize>, stop: &Stop) -> PoolOptions {
+        PoolOptions { window, stop: stop.clone() }
     }
 }
 
@@ -66,7 +67,7 @@ impl Default for PoolOptions {
 #[derive(Debug)]
 pub enum Received<T> {
     /// A result.
-    Result(Delivered<T>),
+    Result(Box<Delivered<T>>),
     /// None in this time.
     Nothing,
     /// All results are out.
@@ -176,7 +177,7 @@ impl<T: Send + 'static> Pool<T> {
     pub fn recv(&self) -> Option<Delivered<T>> {
         loop {
             match self.recv_timeout(LOOK) {
-                Received::Result(delivered) => return Some(delivered),
+                Received::Result(delivered) => return Some(*delivered),
                 Received::Nothing => {}
                 Received::End => return None,
             }
@@ -191,7 +192,7 @@ impl<T: Send + 'static> Pool<T> {
     /// The next result if it comes within `most` of real time.
     pub fn recv_timeout(&self, most: Duration) -> Received<T> {
         match self.results.recv_timeout(most) {
-            Ok(delivered) => Received::Result(delivered),
+            Ok(delivered) => Received::Result(Box::new(delivered)),
             Err(RecvTimeoutError::Disconnected) => Received::End,
             // The input may be blocked for ever in a read, and then its end of the channel stays
             // open; but nothing comes once the pacer has gone.
@@ -474,7 +475,7 @@ impl<T: Send + 'static> Shared<T> {
                 }
             }
             Step::Done(result) => {
-                let facts = history.facts(now);
+                let (result, facts) = (*result, history.facts(now));
                 let is_fatal = matches!(&result, Err(error) if error.is_fatal_for_run());
                 // Sent under the lock: when nothing is in flight, everything is out.
                 let _ = results.send(Delivered { tag: pending.tag, result, facts });

@@ -60,6 +60,15 @@ pub enum Admission {
     Until(Time),
 }
 
+/// A change that a result brought about, for those who tell of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The circuit is open, for this long before the next probe.
+    Opened(Duration),
+    /// The circuit is closed again.
+    Closed,
+}
+
 /// Parts of the window: old results leave it a part at a time.
 const PARTS: usize = 10;
 /// Probes of the second round, before the circuit closes.
@@ -153,32 +162,34 @@ impl Breaker {
         verdict: Verdict,
         is_connect_failure: bool,
         roll: f64,
-    ) {
+    ) -> Option<Change> {
         match (is_probe, self.state) {
             (true, State::HalfOpen { .. }) => self.record_probe(now, verdict, roll),
             (_, State::Closed) => self.record_call(now, sent_at, verdict, is_connect_failure, roll),
             // The late result of a call from before says nothing of the server now.
-            _ => {}
+            _ => None,
         }
     }
 
-    fn record_probe(&mut self, now: Time, verdict: Verdict, roll: f64) {
-        let State::HalfOpen { allowed, under_way, succeeded, .. } = &mut self.state else { return };
+    fn record_probe(&mut self, now: Time, verdict: Verdict, roll: f64) -> Option<Change> {
+        let State::HalfOpen { allowed, under_way, succeeded, .. } = &mut self.state else {
+            return None;
+        };
         *under_way = under_way.saturating_sub(1);
         match verdict {
             // No verdict: the place of the probe is free for another one.
-            Verdict::Ignored => {}
-            Verdict::Ill => self.open(now, roll),
+            Verdict::Ignored => None,
+            Verdict::Ill => Some(self.open(now, roll)),
             Verdict::Ok => {
                 *succeeded += 1;
                 if *succeeded < *allowed {
-                    return;
+                    return None;
                 }
-                if *allowed == 1 {
-                    (*allowed, *succeeded) = (SECOND_ROUND, 0);
-                } else {
-                    self.close(now);
+                if *allowed > 1 {
+                    return Some(self.close(now));
                 }
+                (*allowed, *succeeded) = (SECOND_ROUND, 0);
+                None
             }
         }
     }
@@ -190,11 +201,11 @@ impl Breaker {
         verdict: Verdict,
         is_connect_failure: bool,
         roll: f64,
-    ) {
+    ) -> Option<Change> {
         match verdict {
-            Verdict::Ignored => return,
+            Verdict::Ignored => return None,
             // A call from before the circuit was open tells of that time.
-            _ if sent_at < self.closed_at => return,
+            _ if sent_at < self.closed_at => return None,
             Verdict::Ok => {
                 self.failures_in_a_row = 0;
                 self.connect_failures = 0;
@@ -209,9 +220,7 @@ impl Breaker {
         }
         let is_dead = self.connect_failures >= self.rules.connect_failures
             || self.failures_in_a_row >= self.rules.failures_in_a_row;
-        if is_dead || self.is_failing(now) {
-            self.open(now, roll);
-        }
+        (is_dead || self.is_failing(now)).then(|| self.open(now, roll))
     }
 
     fn is_failing(&self, now: Time) -> bool {
@@ -238,7 +247,7 @@ impl Breaker {
         (now.since_origin().as_nanos() / part) as u64 + PARTS as u64
     }
 
-    fn open(&mut self, now: Time, roll: f64) {
+    fn open(&mut self, now: Time, roll: f64) -> Change {
         // Growing by half, a probe comes at most a third of the outage too late.
         let length = self
             .rules
@@ -250,10 +259,10 @@ impl Breaker {
         self.state = State::Open { until: now + length };
         self.openings += 1;
         self.open_since.get_or_insert(now);
-        log::info!(target: "openai_bulk::breaker", open_ms = length.as_millis() as u64; "the circuit is open: the server is in trouble");
+        Change::Opened(length)
     }
 
-    fn close(&mut self, now: Time) {
+    fn close(&mut self, now: Time) -> Change {
         self.state = State::Closed;
         self.closed_at = now;
         self.parts = [Part::default(); PARTS];
@@ -261,7 +270,7 @@ impl Breaker {
         self.connect_failures = 0;
         self.openings = 0;
         self.open_since = None;
-        log::info!(target: "openai_bulk::breaker", "the circuit is closed: the server answers again");
+        Change::Closed
     }
 }
 

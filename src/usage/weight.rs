@@ -15,7 +15,7 @@ const ATTACHMENT: u64 = 765;
 pub fn weigh(body: &[u8]) -> u64 {
     let mut sum = Sum::default();
     let mut json = serde_json::Deserializer::from_slice(body);
-    if (&mut sum).deserialize_top(&mut json).is_err() {
+    if sum.deserialize_top(&mut json).is_err() {
         return (body.len() as u64).div_ceil(4);
     }
     sum.characters.div_ceil(4) + sum.tokens + sum.ceiling * sum.answers.max(1)

@@ -170,7 +170,8 @@ mod tests {
     fn the_hint_is_the_most_exact_one_that_makes_sense() {
         let date = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:30 GMT").unwrap();
         let limit = [("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-reset-tokens", "6s")];
-        let cases: &[(&[(&str, &str)], &str, Option<f64>)] = &[
+        type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, Option<f64>);
+        let cases: &[Case<'_>] = &[
             (&[("retry-after-ms", "45190"), ("retry-after", "46")], "", Some(45.19)),
             (&[("retry-after", "46")], "try again in 1s", Some(46.0)),
             (&[("retry-after", "1.5")], "", Some(1.5)),

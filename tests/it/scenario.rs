@@ -177,10 +177,7 @@ impl World {
     }
 
     pub fn options(&self, stop: &Stop) -> PoolOptions {
-        let mut options = PoolOptions::default();
-        options.window = self.window;
-        options.stop = stop.clone();
-        options
+        PoolOptions::new(self.window, stop)
     }
 
     pub fn now(&self) -> Duration {

@@ -26,9 +26,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub(super) struct CachingResolver(Arc<Inner>);
 
+/// Asks the system for a host's addresses with a port.
+type Lookup = Box<dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
+
 struct Inner {
     clock: Arc<dyn Clock>,
-    lookup: Box<dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync>,
+    lookup: Lookup,
     names: Mutex<HashMap<(String, u16), Arc<Name>>>,
     turn: AtomicUsize,
 }
