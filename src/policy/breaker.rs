@@ -314,7 +314,7 @@ mod tests {
         let mut breaker = Breaker::new(Rules::default());
         feed(&mut breaker, 1.0, Verdict::Ill, 19);
         feed(&mut breaker, 39.0, Verdict::Ok, 1);
-        feed(&mut breaker, 40.0, Verdict::Ill, 19);
+        feed(&mut breaker, 40.0, Verdict::Ill, 18);
         assert_eq!(breaker.admit(at(40.0)), Admission::Yes);
     }
 
