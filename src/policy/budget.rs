@@ -69,6 +69,8 @@ impl Budget {
         let fed = Fed::default();
         fed.set(now);
         let refill = Ratelimiter::with_clock(1, fed.clone());
+        // The level has its own depth; what pays a debt of hours must not run over meanwhile.
+        refill.set_max_tokens(1_000_000_000_000);
         let mut budget = Budget {
             refill,
             fed,
@@ -178,7 +180,6 @@ impl Budget {
         // Thousandths in a thousand minutes: the bucket counts whole tokens, rates need not be.
         let rate = (per_minute * 1_000.0).round().max(1.0) as u64;
         self.refill.set_rate_per(rate, Duration::from_secs(60_000));
-        self.refill.set_max_tokens((per_minute.ceil() as u64).max(1));
     }
 
     /// Moves what was refilled since the last look into the level.
@@ -231,6 +232,13 @@ mod tests {
         let wait = budget.wait(at(0.0), 10.0).as_secs_f64();
         assert!((wait - 2.6).abs() < 0.02, "{wait}");
         assert_eq!(budget.wait(at(2.61), 10.0), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_debt_of_many_minutes_is_repaid_while_nobody_looks() {
+        let mut budget = Budget::stated(60.0, SECOND, at(0.0));
+        budget.charge(601.0);
+        assert_eq!(budget.wait(at(601.5), 1.0), Duration::ZERO);
     }
 
     #[test]
