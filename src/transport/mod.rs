@@ -3,11 +3,16 @@
 //! - `http` - the real one, over ureq.
 //! - `scripted` - a public fake that answers from a script.
 
+mod http;
+mod scripted;
+
 use crate::clock::Stop;
 use crate::error::TransportError;
 use std::time::Duration;
 
 pub use crate::wire::headers::Headers;
+pub use http::{Http, HttpOptions};
+pub use scripted::{Recorded, Scripted};
 
 /// The HTTP methods that the API uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

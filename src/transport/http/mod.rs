@@ -1,0 +1,22 @@
+//! The real transport: HTTP/1.1 over ureq, and the only place that names it.
+//!
+//! - `client` - [`Http`]: one exchange from beginning to end.
+//! - `options` - [`HttpOptions`]: what can be set.
+//! - `line` - an agent that serves one exchange at a time, and the stock of them.
+//! - `watch` - how far an exchange has come, which decides what its failure means.
+//! - `fault` - ureq's errors as ours.
+//! - `names` - addresses of hosts, looked up once a minute.
+//! - `proxies` - which exchange goes through which proxy.
+//! - `tls` - certificates, and one TLS configuration for all connections.
+
+mod client;
+mod fault;
+mod line;
+mod names;
+mod options;
+mod proxies;
+mod tls;
+mod watch;
+
+pub use client::Http;
+pub use options::HttpOptions;
