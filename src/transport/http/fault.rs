@@ -114,6 +114,8 @@ fn tls_advice(said: &str, server: &str) -> String {
     let has = |words: &[&str]| words.iter().any(|each| lower.contains(each));
     let advice = if has(&[
         "unknownissuer",
+        // An authority of the same name with another key: it was made anew.
+        "badsignature",
         "self-signed",
         "self signed",
         "unable to get local issuer",
