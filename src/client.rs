@@ -3,12 +3,12 @@
 use crate::api::{Caller, Request, Response};
 use crate::bulk::Bulk;
 use crate::clock::{Clock, Stop, SystemClock};
-use crate::config::Config;
+use crate::config::{Config, Proxies};
 use crate::dispatch::{Dispatcher, Gate, Limits, Observer};
 use crate::error::Error;
 use crate::policy::backoff::Backoff;
 use crate::policy::{breaker, retry};
-use crate::transport::{Http, HttpOptions, ProxyRules, Transport};
+use crate::transport::{Http, HttpOptions, Transport};
 use std::fmt;
 use std::sync::Arc;
 
@@ -135,17 +135,23 @@ impl ClientBuilder {
 }
 
 fn http_options(config: &Config, clock: Arc<dyn Clock>) -> HttpOptions {
-    let proxies = config.get_proxies();
-    HttpOptions {
-        connect_timeout: config.get_connect_timeout(),
-        max_answer_bytes: config.get_max_answer_size(),
-        ca_file: config.get_ca_file().map(Into::into),
-        proxies: ProxyRules {
-            http: proxies.http.clone().or_else(|| proxies.all.clone()),
-            https: proxies.https.clone().or_else(|| proxies.all.clone()),
-            no_proxy: proxies.no_proxy.clone(),
-        },
-        clock,
+    let mut options = HttpOptions::default()
+        .connect_timeout(config.get_connect_timeout())
+        .max_answer_bytes(config.get_max_answer_size())
+        .clock(clock);
+    if let Some(path) = config.get_ca_file() {
+        options = options.ca_file(path);
+    }
+    let Proxies { http, https, all, no_proxy } = config.get_proxies();
+    if let Some(url) = http.as_ref().or(all.as_ref()) {
+        options = options.http_proxy(url);
+    }
+    if let Some(url) = https.as_ref().or(all.as_ref()) {
+        options = options.https_proxy(url);
+    }
+    match no_proxy {
+        Some(list) => options.no_proxy(list),
+        None => options,
     }
 }
 

@@ -24,6 +24,7 @@ const LAYERS: &[&str] = &[
 /// The only places that may name a package.
 const DOORS: &[(&str, &[&str])] = &[
     ("ureq", &["transport/http/"]),
+    ("rustls", &["transport/http/tls.rs"]),
     ("rustls_native_certs", &["transport/http/tls.rs"]),
     ("ratelimit", &["policy/budget.rs"]),
     ("rayon", &["bulk/par.rs", "bulk/input/check.rs"]),

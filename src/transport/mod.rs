@@ -11,7 +11,7 @@ use crate::error::TransportError;
 use std::time::Duration;
 
 pub use crate::wire::headers::Headers;
-pub use http::{Http, HttpOptions, ProxyRules};
+pub use http::{Http, HttpOptions};
 pub use scripted::{Recorded, Scripted};
 
 /// The HTTP methods that the API uses.

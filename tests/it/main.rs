@@ -6,3 +6,4 @@ mod official_client;
 mod scenario;
 #[cfg(feature = "simulator")]
 mod simulator;
+mod transport;

@@ -1,74 +1,171 @@
-//! Which certificates are trusted.
-
+use super::watch::{Progress, Reached};
 use crate::error::Error;
 use std::path::Path;
+use std::sync::Arc;
+use ureq::unversioned::transport::{ConnectionDetails, Connector, Transport};
 
-#[cfg(feature = "rustls")]
-pub(super) type Config = ureq::tls::TlsConfig;
-#[cfg(not(feature = "rustls"))]
-pub(super) type Config = std::convert::Infallible;
+#[cfg(feature = "_rustls")]
+type Shared = ureq::unversioned::transport::RustlsConnector;
+#[cfg(all(feature = "native-tls", not(feature = "_rustls")))]
+type Shared = ureq::unversioned::transport::NativeTlsConnector;
 
-type Builder = ureq::config::ConfigBuilder<ureq::typestate::AgentScope>;
+/// Whether this build can speak TLS.
+pub(super) const BUILT_IN: bool = cfg!(feature = "_tls");
 
-/// Puts the TLS settings into a configuration.
-#[cfg(feature = "rustls")]
-pub(super) fn apply(config: Builder, tls: Option<Config>) -> Builder {
-    match tls {
-        Some(tls) => config.tls_config(tls),
-        None => config,
+/// What to do about a build that cannot.
+pub(super) const MISSING: &str =
+    "this build has no TLS; build it with the feature `rustls`, `tls-aws-lc` or `native-tls`";
+
+/// One TLS configuration for the connections of all agents.
+///
+/// An agent would make its own: it would read all of the platform's certificates again for each
+/// request in flight, and no connection could resume the session of another.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tls {
+    #[cfg(feature = "_tls")]
+    shared: Arc<Shared>,
+}
+
+impl Tls {
+    /// The link of an agent's chain of connectors that adds TLS where the scheme asks for it.
+    pub(super) fn link(&self, progress: &Arc<Progress>) -> TlsLink {
+        TlsLink { tls: self.clone(), progress: progress.clone() }
     }
 }
 
-#[cfg(not(feature = "rustls"))]
-pub(super) fn apply(config: Builder, _: Option<Config>) -> Builder {
-    config
+/// See [`Tls::link`].
+#[derive(Debug)]
+pub(super) struct TlsLink {
+    #[cfg_attr(not(feature = "_tls"), allow(dead_code))]
+    tls: Tls,
+    progress: Arc<Progress>,
 }
 
-/// Trusts what the system trusts, and the certificates of `ca_file`.
-#[cfg(feature = "rustls")]
-pub(super) fn config(ca_file: Option<&Path>) -> Result<Option<Config>, Error> {
-    use std::sync::Arc;
-    use ureq::tls::{RootCerts, TlsConfig};
-    let roots = match ca_file {
-        None => RootCerts::PlatformVerifier,
-        Some(path) => {
-            let mut all = read(path)?;
-            // There is no way to add to the system's verifier: its certificates are taken along.
-            let system = rustls_native_certs::load_native_certs();
-            all.extend(
-                system.certs.iter().map(|cert| ureq::tls::Certificate::from_der(cert).to_owned()),
-            );
-            RootCerts::Specific(Arc::new(all))
-        }
-    };
-    Ok(Some(TlsConfig::builder().root_certs(roots).build()))
-}
+impl<In: Transport> Connector<In> for TlsLink {
+    #[cfg(feature = "_tls")]
+    type Out = <Shared as Connector<In>>::Out;
+    #[cfg(not(feature = "_tls"))]
+    type Out = In;
 
-#[cfg(feature = "rustls")]
-fn read(path: &Path) -> Result<Vec<ureq::tls::Certificate<'static>>, Error> {
-    use ureq::tls::{PemItem, parse_pem};
-    let pem = std::fs::read(path).map_err(|e| Error::file("read the CA file", path, e))?;
-    let mut certificates = Vec::new();
-    for item in parse_pem(&pem) {
-        match item {
-            Ok(PemItem::Certificate(certificate)) => certificates.push(certificate),
-            Ok(_) => {}
-            Err(_) => return Err(not_pem(path)),
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, ureq::Error> {
+        if details.needs_tls() {
+            self.progress.reach(Reached::Securing);
         }
+        #[cfg(not(feature = "_tls"))]
+        return Ok(chained);
+        #[cfg(feature = "_tls")]
+        self.tls.shared.connect(&as_the_agent_s_own(details), chained)
     }
-    if certificates.is_empty() { Err(not_pem(path)) } else { Ok(certificates) }
 }
 
-#[cfg(feature = "rustls")]
-fn not_pem(path: &Path) -> Error {
-    let message = format!("{} holds no certificate in PEM form", path.display());
-    Error::invalid("OPENAI_CA_FILE", message)
+/// The same details, as if nothing had been set for this request alone.
+///
+/// With settings for one request, as each has its own timeout, ureq builds the TLS configuration
+/// anew at each connection and keeps none.
+#[cfg(feature = "_tls")]
+fn as_the_agent_s_own<'a>(details: &ConnectionDetails<'a>) -> ConnectionDetails<'a> {
+    let mut addrs = details.resolver.empty();
+    details.addrs.iter().for_each(|each| addrs.push(*each));
+    ConnectionDetails {
+        uri: details.uri,
+        addrs,
+        config: details.config,
+        request_level: false,
+        resolver: details.resolver,
+        now: details.now,
+        timeout: details.timeout,
+        current_time: details.current_time.clone(),
+        run_connector: details.run_connector.clone(),
+        register_shutdown: details.register_shutdown.clone(),
+    }
 }
 
-#[cfg(not(feature = "rustls"))]
-pub(super) fn config(ca_file: Option<&Path>) -> Result<Option<Config>, Error> {
+/// How certificates are judged, in a build that has TLS.
+#[cfg(feature = "_tls")]
+pub(super) use ureq::tls::TlsConfig as Settings;
+#[cfg(not(feature = "_tls"))]
+pub(super) type Settings = ();
+
+/// Without TLS there are no certificates.
+#[cfg(not(feature = "_tls"))]
+pub(super) fn settings(ca_file: Option<&Path>) -> Result<Settings, Error> {
     match ca_file {
-        None => Ok(None),
-        Some(_) => Err(Error::invalid("OPENAI_CA_FILE", "TLS needs the feature `rustls`")),
+        Some(_) => Err(Error::invalid("ca_file", MISSING)),
+        None => Ok(()),
+    }
+}
+
+#[cfg(feature = "_tls")]
+pub(super) use roots::settings;
+
+#[cfg(feature = "_tls")]
+mod roots {
+    use super::{Error, Path};
+    use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
+
+    /// The platform judges certificates; with `ca_file`, its authorities and those of the file do.
+    pub(in super::super) fn settings(ca_file: Option<&Path>) -> Result<TlsConfig, Error> {
+        let roots = match ca_file {
+            None => RootCerts::PlatformVerifier,
+            Some(path) => {
+                let mut all = read(path)?;
+                all.extend(of_the_platform());
+                RootCerts::from(all)
+            }
+        };
+        let provider = match cfg!(feature = "_rustls") {
+            true => TlsProvider::Rustls,
+            false => TlsProvider::NativeTls,
+        };
+        let builder = TlsConfig::builder().provider(provider).root_certs(roots);
+        #[cfg(feature = "tls-aws-lc")]
+        let builder = builder.unversioned_rustls_crypto_provider(std::sync::Arc::new(
+            rustls::crypto::aws_lc_rs::default_provider(),
+        ));
+        Ok(builder.build())
+    }
+
+    fn read(path: &Path) -> Result<Vec<Certificate<'static>>, Error> {
+        let text = std::fs::read(path).map_err(|e| Error::file("read", path, e))?;
+        let refuse = |what: &str| Err(Error::invalid(format!("ca_file {}", path.display()), what));
+        let mut found = Vec::new();
+        for item in parse_pem(&text) {
+            match item {
+                Ok(PemItem::Certificate(each)) if is_whole(each.der()) => found.push(each),
+                Ok(PemItem::Certificate(_)) | Err(_) => {
+                    return refuse("a certificate in it is damaged");
+                }
+                Ok(_) => {}
+            }
+        }
+        if found.is_empty() {
+            return refuse(
+                "it holds no certificate; PEM is expected (-----BEGIN CERTIFICATE-----)",
+            );
+        }
+        Ok(found)
+    }
+
+    /// Whether the outermost length of a certificate is that of its bytes.
+    fn is_whole(der: &[u8]) -> bool {
+        let (length, header) = match der {
+            [0x30, short @ 0..=0x7f, ..] => (usize::from(*short), 2),
+            [0x30, 0x81, a, ..] => (usize::from(*a), 3),
+            [0x30, 0x82, a, b, ..] => (usize::from(u16::from_be_bytes([*a, *b])), 4),
+            _ => return false,
+        };
+        der.len() == header + length
+    }
+
+    fn of_the_platform() -> Vec<Certificate<'static>> {
+        let found = rustls_native_certs::load_native_certs();
+        for e in &found.errors {
+            log::warn!("some of the platform's certificates could not be read: {e}");
+        }
+        found.certs.iter().map(|each| Certificate::from_der(each).to_owned()).collect()
     }
 }

@@ -1,0 +1,314 @@
+use super::fault;
+use super::line::{IDLE, Line, Stock, port};
+use super::names::Names;
+use super::options::HttpOptions;
+use super::proxies::{Proxies, ProxyUrl, Route};
+use super::tls::{self, Tls};
+use super::watch::Reached;
+use crate::clock::{Stage, Stop};
+use crate::error::{Error, TimeoutStage, TransportError, TransportErrorKind as Kind};
+use crate::transport::{Answer, Exchange, Headers, Method, Transport};
+use std::fmt;
+use std::io::{self, Read};
+use std::sync::Arc;
+use ureq::config::Config;
+use ureq::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use ureq::http::{self, Request, Uri};
+
+/// How many bytes a connection reads or writes at once, each way; ureq's own 128 KiB cost 300 KiB
+/// for each exchange in flight and save nothing on a kilobyte.
+const BUFFER: usize = 16 << 10;
+
+/// Sends requests over HTTP/1.1.
+///
+/// It holds a connection for each exchange that is in flight, and keeps it for the next. The
+/// exchanges run on their callers' threads; a stack of 512 KiB is enough.
+///
+/// An answer is complete or it is an error: a body that ends before its declared length, or
+/// before its last chunk, is [`TransportErrorKind::Cut`](crate::error::TransportErrorKind::Cut). A body without length and chunks ends with the
+/// connection; it is taken if the server closed in order and nobody interrupted the exchange.
+///
+/// A redirect is given back as the answer that it is. Nothing is sent twice: whether another try
+/// is wanted is decided above.
+pub struct Http {
+    direct: Stock,
+    http_proxy: Option<Stock>,
+    https_proxy: Option<Stock>,
+    proxies: Proxies,
+    max_answer_bytes: u64,
+    closing: Stop,
+}
+
+impl Http {
+    /// A transport with `options`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] if the file with certificates cannot be read; [`Error::Validation`] if it
+    /// holds none, or if a proxy's address or the user agent is not valid.
+    pub fn new(options: HttpOptions) -> Result<Http, Error> {
+        let tls = tls::settings(options.ca_file.as_deref())?;
+        let names = Arc::new(Names::new(options.lookup.clone(), options.clock.clone()));
+        let shared = Tls::default();
+        let stock = |proxy: Option<&ProxyUrl>| -> Result<Stock, Error> {
+            let config = config(&options, &tls, proxy)?;
+            Ok(Stock::new(config, names.clone(), shared.clone(), options.clock.clone()))
+        };
+        let through = |route| options.proxies.of(route).map(|url| stock(Some(url))).transpose();
+        Ok(Http {
+            http_proxy: through(Route::HttpProxy)?,
+            https_proxy: through(Route::HttpsProxy)?,
+            direct: stock(None)?,
+            proxies: options.proxies.clone(),
+            max_answer_bytes: options.max_answer_bytes,
+            closing: Stop::new(),
+        })
+    }
+
+    /// Interrupts all exchanges, closes all connections, and refuses whatever comes later.
+    pub fn shutdown(&self) {
+        self.closing.abort();
+        self.stocks().for_each(Stock::clear);
+    }
+
+    fn stocks(&self) -> impl Iterator<Item = &Stock> {
+        [Some(&self.direct), self.http_proxy.as_ref(), self.https_proxy.as_ref()]
+            .into_iter()
+            .flatten()
+    }
+
+    fn stock(&self, route: Route) -> &Stock {
+        let stock = match route {
+            Route::Direct => None,
+            Route::HttpProxy => self.http_proxy.as_ref(),
+            Route::HttpsProxy => self.https_proxy.as_ref(),
+        };
+        stock.unwrap_or(&self.direct)
+    }
+
+    fn is_aborted(&self, stop: &Stop) -> bool {
+        stop.stage() == Stage::Abort || self.closing.stage() == Stage::Abort
+    }
+}
+
+impl Transport for Http {
+    fn exchange(&self, request: &Exchange<'_>) -> Result<Answer, TransportError> {
+        if self.is_aborted(request.stop) {
+            return Err(TransportError::new(Kind::Interrupted, false, ""));
+        }
+        if request.timeout.is_zero() {
+            let kind = Kind::Timeout(TimeoutStage::Attempt);
+            return Err(TransportError::new(kind, false, "no time was left"));
+        }
+        let target = Target::parse(request.url)?;
+        let message = message(request, &target)?;
+        let route = self.proxies.route(target.secure, target.host(), target.port);
+        let stock = self.stock(route);
+        let line = stock.take();
+        let interruptions = (line.interrupted_by(request.stop), line.interrupted_by(&self.closing));
+        let answered = run(&line, message, request, self.max_answer_bytes);
+        drop(interruptions);
+        match answered {
+            Ok(answer) => {
+                stock.put_back(line);
+                Ok(answer)
+            }
+            Err(_) if self.is_aborted(request.stop) => {
+                let sent = line.progress.reached() >= Reached::Sending;
+                Err(TransportError::new(Kind::Interrupted, sent, ""))
+            }
+            Err(e) => {
+                let reached = line.progress.reached();
+                Err(fault::judge(e, reached, &target.server(), route != Route::Direct))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http").field("proxies", &self.proxies).finish_non_exhaustive()
+    }
+}
+
+/// Where a request goes.
+struct Target {
+    uri: Uri,
+    secure: bool,
+    port: u16,
+}
+
+impl Target {
+    fn parse(url: &str) -> Result<Target, TransportError> {
+        let refuse = |what: &str| Err(TransportError::new(Kind::Connect, false, what));
+        let Ok(uri) = url.parse::<Uri>() else {
+            return refuse("the address is not valid; expected is https://host/path");
+        };
+        let secure = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return refuse("the address must begin with https:// or http://"),
+        };
+        if secure && !tls::BUILT_IN {
+            return Err(TransportError::new(Kind::Tls, false, tls::MISSING));
+        }
+        match (uri.host(), port(&uri)) {
+            (Some(host), Some(port)) if !host.is_empty() => Ok(Target { uri, secure, port }),
+            _ => refuse("the address names no host"),
+        }
+    }
+
+    fn host(&self) -> &str {
+        self.uri.host().unwrap_or_default()
+    }
+
+    /// The host and port, without a name and password that the address may hold.
+    fn server(&self) -> String {
+        format!("{}:{}", self.host(), self.port)
+    }
+}
+
+fn config(
+    options: &HttpOptions,
+    tls: &tls::Settings,
+    proxy: Option<&ProxyUrl>,
+) -> Result<Config, Error> {
+    if options.user_agent.is_empty() || HeaderValue::from_str(&options.user_agent).is_err() {
+        return Err(Error::invalid("user_agent", "it must be text that a header may hold"));
+    }
+    let builder = ureq::Agent::config_builder()
+        // If it were not set, it would be that of the environment.
+        .proxy(proxy.map(parsed).transpose()?)
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .user_agent(&options.user_agent)
+        .timeout_connect(Some(options.connect_timeout))
+        .input_buffer_size(BUFFER)
+        .output_buffer_size(BUFFER)
+        .max_idle_connections(1)
+        .max_idle_connections_per_host(1)
+        .max_idle_age(IDLE);
+    #[cfg(feature = "_tls")]
+    let builder = builder.tls_config(tls.clone());
+    #[cfg(not(feature = "_tls"))]
+    let () = tls;
+    Ok(builder.build())
+}
+
+fn parsed(proxy: &ProxyUrl) -> Result<ureq::Proxy, Error> {
+    let refuse = |what: &str| Error::invalid(proxy.from.clone(), what);
+    let parsed = ureq::Proxy::new(&proxy.url).map_err(|_| {
+        refuse("not a proxy's address; expected is http://[name:password@]host:port")
+    })?;
+    if parsed.protocol() == ureq::ProxyProtocol::Https && !tls::BUILT_IN {
+        return Err(refuse(tls::MISSING));
+    }
+    Ok(parsed)
+}
+
+/// The request as ureq wants it.
+fn message<'a>(
+    request: &Exchange<'a>,
+    target: &Target,
+) -> Result<Request<&'a [u8]>, TransportError> {
+    let method = match request.method {
+        Method::Get => http::Method::GET,
+        Method::Post => http::Method::POST,
+        Method::Delete => http::Method::DELETE,
+    };
+    let mut message = Request::new(request.body);
+    *message.method_mut() = method;
+    *message.uri_mut() = target.uri.clone();
+    for (name, value) in request.headers {
+        let parsed = (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value.as_str()));
+        let (Ok(parsed), Ok(value)) = parsed else {
+            // Its value may be a key.
+            let what = format!("the header {name:?} holds what a header must not hold");
+            return Err(TransportError::new(Kind::Connect, false, what));
+        };
+        message.headers_mut().append(parsed, value);
+    }
+    if !request.body.is_empty() && !message.headers().contains_key(header::CONTENT_TYPE) {
+        let json = HeaderValue::from_static("application/json");
+        message.headers_mut().insert(header::CONTENT_TYPE, json);
+    }
+    Ok(message)
+}
+
+/// Does the exchange, from the first byte to the last.
+fn run(
+    line: &Line,
+    message: Request<&[u8]>,
+    request: &Exchange<'_>,
+    most: u64,
+) -> Result<Answer, ureq::Error> {
+    let timeout = Some(request.timeout);
+    let response = match request.method == Method::Post {
+        true => {
+            let message = line.agent.configure_request(message).timeout_global(timeout).build();
+            line.agent.run(message)?
+        }
+        // A request without a body says nothing about its length.
+        false => {
+            let message = message.map(drop);
+            let message = line.agent.configure_request(message).timeout_global(timeout).build();
+            line.agent.run(message)?
+        }
+    };
+    let (head, body) = response.into_parts();
+    let body = read(body, &head, most, line)?;
+    Ok(Answer { status: head.status.as_u16(), headers: kept(&head.headers), body })
+}
+
+fn read(
+    body: ureq::Body,
+    head: &http::response::Parts,
+    most: u64,
+    line: &Line,
+) -> Result<Vec<u8>, ureq::Error> {
+    let length = body.content_length();
+    if length.is_some_and(|length| length > most) {
+        return Err(ureq::Error::BodyExceedsLimit(most));
+    }
+    // What a server declares is not yet there: the first megabyte is believed, the rest grows.
+    let expected = length.unwrap_or(0).min(1 << 20) as usize;
+    let mut bytes = Vec::with_capacity(expected);
+    let mut reader = body.into_reader().take(most.saturating_add(1));
+    reader.read_to_end(&mut bytes).map_err(ureq::Error::from)?;
+    if bytes.len() as u64 > most {
+        return Err(ureq::Error::BodyExceedsLimit(most));
+    }
+    let framed = length.is_some() || head.headers.contains_key(header::TRANSFER_ENCODING);
+    if !framed && (line.progress.is_broken() || line.progress.is_stopped()) {
+        let cut = io::Error::new(io::ErrorKind::UnexpectedEof, "the connection broke");
+        return Err(ureq::Error::Io(cut));
+    }
+    Ok(bytes)
+}
+
+/// The headers that say something about limits, retries and identity.
+fn kept(headers: &HeaderMap) -> Headers {
+    let mut kept = Headers::default();
+    for (name, value) in headers {
+        if is_kept(name.as_str()) {
+            kept.push(name.as_str(), &String::from_utf8_lossy(value.as_bytes()));
+        }
+    }
+    kept
+}
+
+fn is_kept(name: &str) -> bool {
+    const NAMES: &[&str] = &[
+        "apim-request-id",
+        "content-type",
+        "date",
+        "location",
+        "retry-after",
+        "retry-after-ms",
+        "x-request-id",
+        "x-should-retry",
+    ];
+    const BEGINNINGS: &[&str] = &["openai-", "x-ms-", "x-ratelimit-"];
+    NAMES.contains(&name) || BEGINNINGS.iter().any(|each| name.starts_with(each))
+}

@@ -1,0 +1,151 @@
+use crate::clock::Signal;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use ureq::Error;
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, Either, NextTimeout, Transport,
+};
+
+/// How far an exchange has come. The order is that of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Reached {
+    /// Nothing has been done; a name may be being looked up.
+    Names,
+    /// A connection is being made.
+    Connecting,
+    /// A secure connection is being agreed on.
+    Securing,
+    /// Bytes of the request may have gone out.
+    Sending,
+    /// The request is out; no byte of the answer has come.
+    Waiting,
+    /// Bytes of the answer have come.
+    Answering,
+}
+
+const ALL: [Reached; 6] = [
+    Reached::Names,
+    Reached::Connecting,
+    Reached::Securing,
+    Reached::Sending,
+    Reached::Waiting,
+    Reached::Answering,
+];
+
+/// What the parts of a connection tell about the exchange that goes over it.
+///
+/// It belongs to an agent, which serves one exchange at a time.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    reached: AtomicU8,
+    connecting: AtomicBool,
+    broken: AtomicBool,
+    stopped: AtomicBool,
+    /// Raised when the exchange is interrupted.
+    pub(super) signal: Signal,
+}
+
+impl Progress {
+    /// Begins another exchange.
+    pub(super) fn begin(&self) {
+        self.reach(Reached::Names);
+        self.connecting.store(false, Ordering::Relaxed);
+        self.broken.store(false, Ordering::Relaxed);
+    }
+
+    pub(super) fn reach(&self, point: Reached) {
+        self.reached.store(point as u8, Ordering::Relaxed);
+    }
+
+    pub(super) fn reached(&self) -> Reached {
+        ALL[usize::from(self.reached.load(Ordering::Relaxed))]
+    }
+
+    /// Whether the connection failed, as opposed to being closed in order.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
+    }
+
+    /// Says that the exchange is interrupted; its agent serves no other.
+    pub(super) fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+        self.signal.raise();
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+}
+
+/// The whole chain of connectors, and what watches over the connection that it makes.
+#[derive(Debug)]
+pub(super) struct Watch<C> {
+    pub(super) chain: C,
+    pub(super) progress: Arc<Progress>,
+}
+
+impl<C: Connector> Connector for Watch<C> {
+    type Out = Either<Watched<C::Out>, C::Out>;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<()>,
+    ) -> Result<Option<Self::Out>, Error> {
+        // The way to a proxy runs through here a second time, from within: what is said to the
+        // proxy is no part of the request.
+        if self.progress.connecting.swap(true, Ordering::Relaxed) {
+            return Ok(self.chain.connect(details, chained)?.map(Either::B));
+        }
+        self.progress.reach(Reached::Connecting);
+        let made = self.chain.connect(details, chained)?;
+        self.progress.connecting.store(false, Ordering::Relaxed);
+        let progress = self.progress.clone();
+        Ok(made.map(|inner| Either::A(Watched { inner, progress })))
+    }
+}
+
+/// A connection that tells how far the exchange over it has come.
+pub(super) struct Watched<T> {
+    inner: T,
+    progress: Arc<Progress>,
+}
+
+impl<T: Transport> Transport for Watched<T> {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.inner.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        self.progress.reach(Reached::Sending);
+        self.inner.transmit_output(amount, timeout)
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        if self.progress.reached() < Reached::Waiting {
+            self.progress.reach(Reached::Waiting);
+        }
+        let came = self.inner.await_input(timeout);
+        match &came {
+            Ok(true) => self.progress.reach(Reached::Answering),
+            Ok(false) => {}
+            Err(_) => self.progress.broken.store(true, Ordering::Relaxed),
+        }
+        came
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.inner.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.inner.is_tls()
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Watched<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
