@@ -1,14 +1,40 @@
 //! Typed requests and replies.
 //!
+//! Requests keep every field that this crate has no name for, and replies too; nothing that a
+//! server leaves out or sends as null breaks the reading.
+//!
+//! - `chat`, `responses`, `embeddings`, `moderations`, `completions`, `models` - one endpoint each.
+//! - `message` - messages of a chat.
+//! - `usage` - tokens of a reply.
+//! - `open` - reading what servers really send.
 //! - `caller` - makes calls of requests, and replies of answers.
 
 mod caller;
+mod chat;
+mod completions;
+mod embeddings;
+mod message;
+mod models;
+mod moderations;
+mod open;
+mod responses;
+mod usage;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::transport::Method;
+use serde::Serialize;
 use std::borrow::Cow;
 
 pub use caller::{Address, Caller, Response, read};
+pub use chat::{ChatReply, ChatRequest, Choice, FinishReason};
+pub use completions::{CompletionsReply, CompletionsRequest, TextChoice};
+pub use embeddings::{Embedding, EmbeddingsReply, EmbeddingsRequest};
+pub use message::{Content, FunctionCall, Message, Part, Role, ToolCall};
+pub use models::{ListModels, Model, ModelList, RetrieveModel};
+pub use moderations::{Moderation, ModerationsReply, ModerationsRequest};
+pub use open::Extra;
+pub use responses::{OutputContent, OutputItem, ResponsesReply, ResponsesRequest};
+pub use usage::{TokenDetails, Usage};
 
 mod sealed {
     pub trait Sealed {}
@@ -25,7 +51,7 @@ pub trait Request: sealed::Sealed {
     /// The path below the base URL, such as `/chat/completions`.
     fn path(&self) -> Cow<'_, str>;
 
-    /// The model that it names, if it does.
+    /// The model that it names, if it does; requests of one model share their limits.
     fn model(&self) -> Option<&str>;
 
     /// The JSON text to send, with `default_model` where the request names none; empty for a
@@ -34,4 +60,30 @@ pub trait Request: sealed::Sealed {
     /// # Errors
     /// When the request cannot be valid: no messages, an empty input, a stream.
     fn body(&self, default_model: &str) -> Result<Vec<u8>>;
+}
+
+/// A request as JSON, with the default model if it names none.
+fn json_body<R: Serialize>(
+    request: &R,
+    model: Option<&str>,
+    default_model: &str,
+    extra: &Extra,
+) -> Result<Vec<u8>> {
+    #[derive(Serialize)]
+    struct WithModel<'a, R> {
+        model: &'a str,
+        #[serde(flatten)]
+        request: &'a R,
+    }
+    if extra.get("stream").is_some_and(|stream| stream == true) {
+        return Err(Error::invalid(
+            "stream",
+            "a reply that is streamed cannot be read here; leave it out",
+        ));
+    }
+    let json = match model {
+        Some(_) => serde_json::to_vec(request),
+        None => serde_json::to_vec(&WithModel { model: default_model, request }),
+    };
+    json.map_err(|e| Error::invalid("request", e.to_string()))
 }

@@ -19,6 +19,7 @@
 //! - `builder` - all settings.
 //! - `core` - what connections share.
 //! - `stats` - counts and the log of requests.
+//! - `stand_in` - a client of the real server, or of this one where no key is set.
 //!
 //! HTTP:
 //!
@@ -82,6 +83,7 @@ mod schema;
 mod server;
 mod service;
 mod sse;
+mod stand_in;
 mod stats;
 
 pub use answers::Answers;
@@ -91,4 +93,5 @@ pub use fault::{Fault, FaultSpec};
 pub use latency::Latency;
 pub use limits::Limits;
 pub use server::Simulator;
+pub use stand_in::client_or_simulator;
 pub use stats::{Received, Stats};

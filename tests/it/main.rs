@@ -1,5 +1,6 @@
 //! Everything that is tested through the public API, in one binary.
 
+mod api;
 mod flow;
 #[cfg(feature = "simulator")]
 mod official_client;

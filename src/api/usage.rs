@@ -1,0 +1,85 @@
+use super::open::{Extra, count, lenient};
+use serde::{Deserialize, Serialize};
+
+/// Tokens of a reply, under the names of its endpoint; the methods speak for both.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Tokens of the request, as chat, completions and embeddings call them.
+    #[serde(deserialize_with = "count", skip_serializing_if = "Option::is_none")]
+    pub prompt_tokens: Option<u64>,
+    /// Tokens of the answer, as chat and completions call them.
+    #[serde(deserialize_with = "count", skip_serializing_if = "Option::is_none")]
+    pub completion_tokens: Option<u64>,
+    /// Tokens of the request, as responses call them.
+    #[serde(deserialize_with = "count", skip_serializing_if = "Option::is_none")]
+    pub input_tokens: Option<u64>,
+    /// Tokens of the answer, as responses call them.
+    #[serde(deserialize_with = "count", skip_serializing_if = "Option::is_none")]
+    pub output_tokens: Option<u64>,
+    /// All tokens.
+    #[serde(deserialize_with = "count", skip_serializing_if = "Option::is_none")]
+    pub total_tokens: Option<u64>,
+    /// Parts of the request's tokens.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub prompt_tokens_details: Option<TokenDetails>,
+    /// Parts of the answer's tokens.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub completion_tokens_details: Option<TokenDetails>,
+    /// Parts of the request's tokens.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub input_tokens_details: Option<TokenDetails>,
+    /// Parts of the answer's tokens.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub output_tokens_details: Option<TokenDetails>,
+    /// Other fields.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// Parts of a number of tokens.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct TokenDetails {
+    /// Served from the server's cache.
+    #[serde(deserialize_with = "count", skip_serializing_if = "Option::is_none")]
+    pub cached_tokens: Option<u64>,
+    /// Spent on reasoning.
+    #[serde(deserialize_with = "count", skip_serializing_if = "Option::is_none")]
+    pub reasoning_tokens: Option<u64>,
+    /// Other fields.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+impl Usage {
+    /// Tokens of the request.
+    pub fn input(&self) -> u64 {
+        self.prompt_tokens.or(self.input_tokens).unwrap_or(0)
+    }
+
+    /// Tokens of the answer, reasoning included.
+    pub fn output(&self) -> u64 {
+        self.completion_tokens.or(self.output_tokens).unwrap_or(0)
+    }
+
+    /// Tokens of the request that the server had in its cache; a part of [`Usage::input`].
+    pub fn cached_input(&self) -> u64 {
+        let details = self.prompt_tokens_details.as_ref().or(self.input_tokens_details.as_ref());
+        details.and_then(|details| details.cached_tokens).unwrap_or(0)
+    }
+
+    /// Tokens of the answer that were spent on reasoning; a part of [`Usage::output`].
+    pub fn reasoning(&self) -> u64 {
+        let details =
+            self.completion_tokens_details.as_ref().or(self.output_tokens_details.as_ref());
+        details.and_then(|details| details.reasoning_tokens).unwrap_or(0)
+    }
+
+    /// All tokens.
+    pub fn total(&self) -> u64 {
+        self.total_tokens.unwrap_or_else(|| self.input() + self.output())
+    }
+}
