@@ -1,4 +1,4 @@
-//! A synchronous client that sends very many requests to OpenAI, and loses none.
+#![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // In the order of the layers, lowest first: a module names only itself and those before it.
