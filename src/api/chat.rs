@@ -1,11 +1,10 @@
 //! `/chat/completions`.
 
 use super::message::{Content, Message, Role};
-use super::open::{Extra, count, or_default, text};
+use super::open::{Extra, count, or_default, set, text};
 use super::usage::Usage;
 use super::{Request, json_body, sealed};
 use crate::error::{Error, Result};
-use crate::transport::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -71,10 +70,7 @@ impl ChatRequest {
 
     /// Sets any field of the API by its name; null takes it away.
     pub fn set(mut self, field: &str, value: impl Into<Value>) -> ChatRequest {
-        match value.into() {
-            Value::Null => drop(self.extra.remove(field)),
-            value => drop(self.extra.insert(field.into(), value)),
-        }
+        set(&mut self.extra, field, value.into());
         self
     }
 
@@ -151,10 +147,6 @@ impl sealed::Sealed for ChatRequest {}
 
 impl Request for ChatRequest {
     type Reply = ChatReply;
-
-    fn method(&self) -> Method {
-        Method::Post
-    }
 
     fn path(&self) -> Cow<'_, str> {
         "/chat/completions".into()

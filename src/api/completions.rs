@@ -1,11 +1,10 @@
 //! `/completions`, of the models that go on with a text.
 
 use super::chat::FinishReason;
-use super::open::{Extra, count, or_default, text};
+use super::open::{Extra, count, or_default, set, text};
 use super::usage::Usage;
 use super::{Request, json_body, sealed};
 use crate::error::{Error, Result};
-use crate::transport::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -34,10 +33,7 @@ impl CompletionsRequest {
 
     /// Sets any field of the API by its name; null takes it away.
     pub fn set(mut self, field: &str, value: impl Into<Value>) -> CompletionsRequest {
-        match value.into() {
-            Value::Null => drop(self.extra.remove(field)),
-            value => drop(self.extra.insert(field.into(), value)),
-        }
+        set(&mut self.extra, field, value.into());
         self
     }
 
@@ -51,10 +47,6 @@ impl sealed::Sealed for CompletionsRequest {}
 
 impl Request for CompletionsRequest {
     type Reply = CompletionsReply;
-
-    fn method(&self) -> Method {
-        Method::Post
-    }
 
     fn path(&self) -> Cow<'_, str> {
         "/completions".into()

@@ -1,10 +1,9 @@
 //! `/embeddings`.
 
-use super::open::{Extra, count, or_default, text};
+use super::open::{Extra, count, or_default, set, text};
 use super::usage::Usage;
 use super::{Request, json_body, sealed};
 use crate::error::{Error, Result};
-use crate::transport::Method;
 use base64::Engine;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -34,10 +33,7 @@ impl EmbeddingsRequest {
 
     /// Sets any field of the API by its name; null takes it away.
     pub fn set(mut self, field: &str, value: impl Into<Value>) -> EmbeddingsRequest {
-        match value.into() {
-            Value::Null => drop(self.extra.remove(field)),
-            value => drop(self.extra.insert(field.into(), value)),
-        }
+        set(&mut self.extra, field, value.into());
         self
     }
 
@@ -56,10 +52,6 @@ impl sealed::Sealed for EmbeddingsRequest {}
 
 impl Request for EmbeddingsRequest {
     type Reply = EmbeddingsReply;
-
-    fn method(&self) -> Method {
-        Method::Post
-    }
 
     fn path(&self) -> Cow<'_, str> {
         "/embeddings".into()

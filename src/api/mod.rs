@@ -45,8 +45,10 @@ pub trait Request: sealed::Sealed {
     /// What the server answers.
     type Reply: serde::de::DeserializeOwned + Send + 'static;
 
-    /// The HTTP method.
-    fn method(&self) -> Method;
+    /// The HTTP method. Default: POST.
+    fn method(&self) -> Method {
+        Method::Post
+    }
 
     /// The path below the base URL, such as `/chat/completions`.
     fn path(&self) -> Cow<'_, str>;

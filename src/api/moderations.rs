@@ -3,7 +3,6 @@
 use super::open::{Extra, or_default, text};
 use super::{Request, sealed};
 use crate::error::{Error, Result};
-use crate::transport::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -42,10 +41,6 @@ impl sealed::Sealed for ModerationsRequest {}
 
 impl Request for ModerationsRequest {
     type Reply = ModerationsReply;
-
-    fn method(&self) -> Method {
-        Method::Post
-    }
 
     fn path(&self) -> Cow<'_, str> {
         "/moderations".into()

@@ -6,6 +6,14 @@ use serde_json::Value;
 /// Fields that this crate has no name for, as they were.
 pub type Extra = serde_json::Map<String, Value>;
 
+/// Sets a field; null takes it away.
+pub(super) fn set(extra: &mut Extra, field: &str, value: Value) {
+    match value {
+        Value::Null => drop(extra.remove(field)),
+        value => drop(extra.insert(field.into(), value)),
+    }
+}
+
 /// Null and a missing field as the default.
 pub(super) fn or_default<'de, D, T>(json: D) -> Result<T, D::Error>
 where

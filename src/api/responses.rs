@@ -1,10 +1,9 @@
 //! `/responses`.
 
-use super::open::{Extra, count, or_default, text};
+use super::open::{Extra, count, or_default, set, text};
 use super::usage::Usage;
 use super::{Request, json_body, sealed};
 use crate::error::{Error, Result};
-use crate::transport::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -38,10 +37,7 @@ impl ResponsesRequest {
 
     /// Sets any field of the API by its name; null takes it away.
     pub fn set(mut self, field: &str, value: impl Into<Value>) -> ResponsesRequest {
-        match value.into() {
-            Value::Null => drop(self.extra.remove(field)),
-            value => drop(self.extra.insert(field.into(), value)),
-        }
+        set(&mut self.extra, field, value.into());
         self
     }
 
@@ -70,10 +66,6 @@ impl sealed::Sealed for ResponsesRequest {}
 
 impl Request for ResponsesRequest {
     type Reply = ResponsesReply;
-
-    fn method(&self) -> Method {
-        Method::Post
-    }
 
     fn path(&self) -> Cow<'_, str> {
         "/responses".into()
