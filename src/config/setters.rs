@@ -6,17 +6,35 @@ use std::time::Duration;
 
 use super::key::ApiKey;
 use super::proxies::Proxies;
-use super::values::Config;
+use super::table::find;
+use super::values::{Config, Origin};
+use crate::error::{Error, Result};
 
 /// Setters.
 impl Config {
+    /// Sets any setting by its name in the environment, from text, as the environment would.
+    ///
+    /// # Errors
+    ///
+    /// If there is no setting of this name, or the text is not allowed for it.
+    pub fn set(mut self, name: &str, text: &str) -> Result<Config> {
+        let Some(setting) = find(name) else {
+            return Err(Error::invalid(name, "there is no setting of this name"));
+        };
+        (setting.slot)(&mut self.values)
+            .put(text)
+            .map_err(|message| Error::invalid(name, format!("{message} ({})", Origin::Code)))?;
+        self.origins.insert(setting.name, Origin::Code);
+        Ok(self)
+    }
+
     /// The key; it takes the place of a file that was set before.
     ///
     /// `OPENAI_API_KEY`. Default: none. Unit: text. Source: the official Python SDK.
     pub fn api_key(mut self, key: ApiKey) -> Config {
         self.values.api_key_file = None;
         self.origins.remove("OPENAI_API_KEY_FILE");
-        self.set("OPENAI_API_KEY", |v| v.api_key = Some(key))
+        self.put("OPENAI_API_KEY", |v| v.api_key = Some(key))
     }
 
     /// A file that holds the key and nothing else; it takes the place of a key that was set
@@ -26,7 +44,7 @@ impl Config {
     pub fn api_key_file(mut self, path: impl Into<PathBuf>) -> Config {
         self.values.api_key = None;
         self.origins.remove("OPENAI_API_KEY");
-        self.set("OPENAI_API_KEY_FILE", |v| v.api_key_file = Some(path.into()))
+        self.put("OPENAI_API_KEY_FILE", |v| v.api_key_file = Some(path.into()))
     }
 
     /// Where the API is found, up to and with its version.
@@ -34,35 +52,35 @@ impl Config {
     /// `OPENAI_BASE_URL`. Default: <https://api.openai.com/v1>. Unit: URL. Source: the official
     /// Python SDK.
     pub fn base_url(self, url: impl Into<String>) -> Config {
-        self.set("OPENAI_BASE_URL", |v| v.base_url = Some(url.into()))
+        self.put("OPENAI_BASE_URL", |v| v.base_url = Some(url.into()))
     }
 
     /// The organization that is billed.
     ///
     /// `OPENAI_ORG_ID`. Default: none. Unit: text. Source: the official Python SDK.
     pub fn organization(self, id: impl Into<String>) -> Config {
-        self.set("OPENAI_ORG_ID", |v| v.organization = Some(id.into()))
+        self.put("OPENAI_ORG_ID", |v| v.organization = Some(id.into()))
     }
 
     /// The project that is billed.
     ///
     /// `OPENAI_PROJECT_ID`. Default: none. Unit: text. Source: the official Python SDK.
     pub fn project(self, id: impl Into<String>) -> Config {
-        self.set("OPENAI_PROJECT_ID", |v| v.project = Some(id.into()))
+        self.put("OPENAI_PROJECT_ID", |v| v.project = Some(id.into()))
     }
 
     /// The model of requests that name none.
     ///
     /// `OPENAI_MODEL`. Default: gpt-4o-mini. Unit: text. Source: own choice.
     pub fn model(self, model: impl Into<String>) -> Config {
-        self.set("OPENAI_MODEL", |v| v.model = Some(model.into()))
+        self.put("OPENAI_MODEL", |v| v.model = Some(model.into()))
     }
 
     /// How long one attempt may take.
     ///
     /// `OPENAI_TIMEOUT`. Default: 10m. Unit: duration. Source: the official Python SDK.
     pub fn timeout(self, timeout: Duration) -> Config {
-        self.set("OPENAI_TIMEOUT", |v| v.timeout = timeout)
+        self.put("OPENAI_TIMEOUT", |v| v.timeout = timeout)
     }
 
     /// How long a request may take with all its attempts and waits, from when it first asks to be
@@ -71,7 +89,7 @@ impl Config {
     /// `OPENAI_DEADLINE`. Default: 30m. Unit: duration. Source: own choice, three attempts that
     /// time out.
     pub fn deadline(self, deadline: Duration) -> Config {
-        self.set("OPENAI_DEADLINE", |v| v.deadline = deadline)
+        self.put("OPENAI_DEADLINE", |v| v.deadline = deadline)
     }
 
     /// How long connecting may take, TLS included.
@@ -79,56 +97,56 @@ impl Config {
     /// `OPENAI_CONNECT_TIMEOUT`. Default: 10s. Unit: duration. Source: own choice, twice that of
     /// the official Python SDK, for many connections at once.
     pub fn connect_timeout(self, timeout: Duration) -> Config {
-        self.set("OPENAI_CONNECT_TIMEOUT", |v| v.connect_timeout = timeout)
+        self.put("OPENAI_CONNECT_TIMEOUT", |v| v.connect_timeout = timeout)
     }
 
     /// Certificates in PEM form to trust besides those of the system.
     ///
     /// `OPENAI_CA_FILE`. Default: none. Unit: path. Source: own choice.
     pub fn ca_file(self, path: impl Into<PathBuf>) -> Config {
-        self.set("OPENAI_CA_FILE", |v| v.ca_file = Some(path.into()))
+        self.put("OPENAI_CA_FILE", |v| v.ca_file = Some(path.into()))
     }
 
     /// The largest answer that is read into memory.
     ///
     /// `OPENAI_MAX_ANSWER_SIZE`. Default: 256MiB. Unit: bytes. Source: own choice.
     pub fn max_answer_size(self, bytes: u64) -> Config {
-        self.set("OPENAI_MAX_ANSWER_SIZE", |v| v.max_answer_size = bytes)
+        self.put("OPENAI_MAX_ANSWER_SIZE", |v| v.max_answer_size = bytes)
     }
 
     /// Whether the server speaks as `openai` or as `azure`; without it the host decides.
     ///
     /// `OPENAI_API_TYPE`. Default: none. Unit: text. Source: the official Python SDK.
     pub fn api_type(self, name: impl Into<String>) -> Config {
-        self.set("OPENAI_API_TYPE", |v| v.api_type = Some(name.into()))
+        self.put("OPENAI_API_TYPE", |v| v.api_type = Some(name.into()))
     }
 
     /// The version of Azure's API; not needed if the base URL ends in `/openai/v1`.
     ///
     /// `OPENAI_API_VERSION`. Default: none. Unit: text. Source: the official Python SDK.
     pub fn api_version(self, version: impl Into<String>) -> Config {
-        self.set("OPENAI_API_VERSION", |v| v.api_version = Some(version.into()))
+        self.put("OPENAI_API_VERSION", |v| v.api_version = Some(version.into()))
     }
 
     /// The most requests a minute; without it the server's headers tell.
     ///
     /// `OPENAI_REQUESTS_PER_MINUTE`. Default: none. Unit: requests a minute. Source: own choice.
     pub fn requests_per_minute(self, limit: impl Into<Option<u64>>) -> Config {
-        self.set("OPENAI_REQUESTS_PER_MINUTE", |v| v.requests_per_minute = limit.into())
+        self.put("OPENAI_REQUESTS_PER_MINUTE", |v| v.requests_per_minute = limit.into())
     }
 
     /// The most tokens a minute; without it the server's headers tell.
     ///
     /// `OPENAI_TOKENS_PER_MINUTE`. Default: none. Unit: tokens a minute. Source: own choice.
     pub fn tokens_per_minute(self, limit: impl Into<Option<u64>>) -> Config {
-        self.set("OPENAI_TOKENS_PER_MINUTE", |v| v.tokens_per_minute = limit.into())
+        self.put("OPENAI_TOKENS_PER_MINUTE", |v| v.tokens_per_minute = limit.into())
     }
 
     /// The most requests in flight; each has a thread.
     ///
     /// `OPENAI_MAX_CONCURRENCY`. Default: 128. Unit: requests. Source: own choice.
     pub fn max_concurrency(self, requests: usize) -> Config {
-        self.set("OPENAI_MAX_CONCURRENCY", |v| v.max_concurrency = requests as u64)
+        self.put("OPENAI_MAX_CONCURRENCY", |v| v.max_concurrency = requests as u64)
     }
 
     /// How much of a minute's limit may be spent at once before the server has told its level.
@@ -138,7 +156,7 @@ impl Config {
     ///
     /// `OPENAI_RATE_LIMIT_BURST`. Default: 1s. Unit: duration. Source: own simulation.
     pub fn rate_limit_burst(self, depth: Duration) -> Config {
-        self.set("OPENAI_RATE_LIMIT_BURST", |v| v.rate_limit_burst = depth)
+        self.put("OPENAI_RATE_LIMIT_BURST", |v| v.rate_limit_burst = depth)
     }
 
     /// How often a request is sent again after a failure.
@@ -146,49 +164,49 @@ impl Config {
     /// `OPENAI_MAX_RETRIES`. Default: 8. Unit: retries. Source: own choice; the official Python
     /// SDK has 2, for single requests.
     pub fn max_retries(self, retries: u32) -> Config {
-        self.set("OPENAI_MAX_RETRIES", |v| v.max_retries = retries.into())
+        self.put("OPENAI_MAX_RETRIES", |v| v.max_retries = retries.into())
     }
 
     /// The longest wait before the first retry; it doubles with each.
     ///
     /// `OPENAI_BACKOFF_BASE`. Default: 500ms. Unit: duration. Source: the official Python SDK.
     pub fn backoff_base(self, base: Duration) -> Config {
-        self.set("OPENAI_BACKOFF_BASE", |v| v.backoff_base = base)
+        self.put("OPENAI_BACKOFF_BASE", |v| v.backoff_base = base)
     }
 
     /// The longest wait before any retry, unless the server names a longer one.
     ///
     /// `OPENAI_BACKOFF_CAP`. Default: 20s. Unit: duration. Source: the SDKs of AWS.
     pub fn backoff_cap(self, cap: Duration) -> Config {
-        self.set("OPENAI_BACKOFF_CAP", |v| v.backoff_cap = cap)
+        self.put("OPENAI_BACKOFF_CAP", |v| v.backoff_cap = cap)
     }
 
     /// The share of failed calls at which the circuit opens and sending pauses.
     ///
     /// `OPENAI_CIRCUIT_FAILURE_SHARE`. Default: 0.5. Unit: share. Source: resilience4j.
     pub fn circuit_failure_share(self, share: f64) -> Config {
-        self.set("OPENAI_CIRCUIT_FAILURE_SHARE", |v| v.circuit_failure_share = share)
+        self.put("OPENAI_CIRCUIT_FAILURE_SHARE", |v| v.circuit_failure_share = share)
     }
 
     /// The fewest calls from which that share is taken.
     ///
     /// `OPENAI_CIRCUIT_MIN_CALLS`. Default: 20. Unit: calls. Source: own choice.
     pub fn circuit_min_calls(self, calls: u32) -> Config {
-        self.set("OPENAI_CIRCUIT_MIN_CALLS", |v| v.circuit_min_calls = calls.into())
+        self.put("OPENAI_CIRCUIT_MIN_CALLS", |v| v.circuit_min_calls = calls.into())
     }
 
     /// How long the circuit may stay open before the run is stopped.
     ///
     /// `OPENAI_CIRCUIT_PATIENCE`. Default: 5m. Unit: duration. Source: own choice.
     pub fn circuit_patience(self, patience: Duration) -> Config {
-        self.set("OPENAI_CIRCUIT_PATIENCE", |v| v.circuit_patience = patience)
+        self.put("OPENAI_CIRCUIT_PATIENCE", |v| v.circuit_patience = patience)
     }
 
     /// The first wait before the state of a batch is asked for; later ones are longer.
     ///
     /// `OPENAI_BATCH_POLL_INTERVAL`. Default: 5s. Unit: duration. Source: own choice.
     pub fn batch_poll_interval(self, interval: Duration) -> Config {
-        self.set("OPENAI_BATCH_POLL_INTERVAL", |v| v.batch_poll_interval = interval)
+        self.put("OPENAI_BATCH_POLL_INTERVAL", |v| v.batch_poll_interval = interval)
     }
 
     /// The most requests in one batch.
@@ -196,14 +214,14 @@ impl Config {
     /// `OPENAI_BATCH_MAX_REQUESTS`. Default: 50000. Unit: requests. Source: the limits of the
     /// Batch API.
     pub fn batch_max_requests(self, requests: usize) -> Config {
-        self.set("OPENAI_BATCH_MAX_REQUESTS", |v| v.batch_max_requests = requests as u64)
+        self.put("OPENAI_BATCH_MAX_REQUESTS", |v| v.batch_max_requests = requests as u64)
     }
 
     /// The largest file of one batch; the server takes 200 MB.
     ///
     /// `OPENAI_BATCH_MAX_BYTES`. Default: 190MB. Unit: bytes. Source: the limits of the Batch API.
     pub fn batch_max_bytes(self, bytes: u64) -> Config {
-        self.set("OPENAI_BATCH_MAX_BYTES", |v| v.batch_max_bytes = bytes)
+        self.put("OPENAI_BATCH_MAX_BYTES", |v| v.batch_max_bytes = bytes)
     }
 
     /// The time in which a batch is to be done; the server knows only this one.
@@ -211,7 +229,7 @@ impl Config {
     /// `OPENAI_BATCH_COMPLETION_WINDOW`. Default: 24h. Unit: text. Source: the limits of the Batch
     /// API.
     pub fn batch_completion_window(self, window: impl Into<String>) -> Config {
-        self.set("OPENAI_BATCH_COMPLETION_WINDOW", |v| {
+        self.put("OPENAI_BATCH_COMPLETION_WINDOW", |v| {
             v.batch_completion_window = Some(window.into());
         })
     }
@@ -220,7 +238,7 @@ impl Config {
     ///
     /// `OPENAI_BATCH_ENQUEUED_TOKENS`. Default: none. Unit: tokens. Source: own choice.
     pub fn batch_enqueued_tokens(self, tokens: impl Into<Option<u64>>) -> Config {
-        self.set("OPENAI_BATCH_ENQUEUED_TOKENS", |v| v.batch_enqueued_tokens = tokens.into())
+        self.put("OPENAI_BATCH_ENQUEUED_TOKENS", |v| v.batch_enqueued_tokens = tokens.into())
     }
 
     /// The proxies, in place of those that the environment names.

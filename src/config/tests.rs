@@ -231,6 +231,16 @@ fn debug_tells_values_with_their_origin() {
 }
 
 #[test]
+fn any_setting_can_be_set_by_its_name() {
+    let config = Config::new().set("OPENAI_BACKOFF_CAP", "7s").unwrap();
+    assert_eq!(config.get_backoff_cap().as_secs(), 7);
+    assert_eq!(config.origin("OPENAI_BACKOFF_CAP"), Some(Origin::Code));
+    let error = Config::new().set("OPENAI_MAX_RETRIES", "99").unwrap_err().to_string();
+    assert!(error.contains("OPENAI_MAX_RETRIES") && error.contains("from 0 to 50"), "{error}");
+    assert!(Config::new().set("OPENAI_NONSENSE", "1").is_err());
+}
+
+#[test]
 fn config_crosses_threads() {
     fn crosses<T: Send + Sync + Clone + 'static>() {}
     crosses::<Config>();

@@ -191,7 +191,7 @@ impl Config {
     }
 
     /// Stores a value that the caller has set.
-    pub(super) fn set(mut self, name: &'static str, write: impl FnOnce(&mut Values)) -> Config {
+    pub(super) fn put(mut self, name: &'static str, write: impl FnOnce(&mut Values)) -> Config {
         debug_assert!(find(name).is_some(), "{name} is no setting");
         write(&mut self.values);
         self.origins.insert(name, Origin::Code);

@@ -134,6 +134,9 @@ pub struct Connection {
     /// File of settings to read instead of ./.env
     #[arg(long, value_name = "FILE")]
     pub env_file: Option<PathBuf>,
+    /// Any other setting by its name in the environment, such as OPENAI_BACKOFF_CAP=5s
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub settings: Vec<String>,
     /// Time to connect [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub connect_timeout: Option<Duration>,

@@ -24,7 +24,7 @@ impl Progress {
     pub fn new(bars: &MultiProgress, is_quiet: bool) -> Progress {
         let bar = (!is_quiet && is_live()).then(|| {
             let bar = bars.add(ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()));
-            bar.set_style(style("{spinner} {msg}"));
+            bar.set_style(style("{spinner} {wide_msg}"));
             bar
         });
         Progress { bar, is_quiet, last_plain: Duration::ZERO }
@@ -37,7 +37,7 @@ impl Progress {
                 && let Some(total) = now.total
             {
                 bar.set_length(total);
-                bar.set_style(style("{bar:24} {msg}"));
+                bar.set_style(style("{bar:20} {wide_msg}"));
             }
             bar.set_position(now.done());
             bar.set_message(line(now));

@@ -91,6 +91,9 @@ fn config(args: &Run, simulator: &mut Option<Simulator>) -> Result<Config, Failu
         Some(path) => Config::from_env_file(path)?,
         None => Config::from_env()?,
     };
+    for setting in &connection.settings {
+        config = set(config, setting)?;
+    }
     let mut files_per_request = 1;
     if args.simulate {
         let mut builder = simulate::builder(&args.simulator)?;
@@ -98,8 +101,9 @@ fn config(args: &Run, simulator: &mut Option<Simulator>) -> Result<Config, Failu
             builder = builder.latency(SIMULATED_LATENCY.parse()?);
         }
         let started = builder.start()?;
-        // A real key is never sent to it, and settings of the real server are none of its own.
-        config = Config::new().base_url(started.base_url()).api_key(ApiKey::new("sk-simulated")?);
+        // A real key is never sent to it.
+        let key = ApiKey::new("sk-simulated")?;
+        config = config.api_type("openai").base_url(started.base_url()).api_key(key);
         *simulator = Some(started);
         files_per_request = 2;
     } else {
@@ -116,6 +120,21 @@ fn config(args: &Run, simulator: &mut Option<Simulator>) -> Result<Config, Failu
     config = limits(args, config);
     config.validate()?;
     Ok(machine::fit(config, files_per_request))
+}
+
+/// A setting that was typed as `NAME=VALUE`.
+fn set(config: Config, typed: &str) -> Result<Config, Failure> {
+    let Some((name, value)) = typed.split_once('=') else {
+        return Err(Failure::Usage(format!("--set {typed}: write it as NAME=VALUE")));
+    };
+    if name.ends_with("API_KEY") {
+        // What is typed can be read by others on this machine.
+        let ways = "the environment, .env or --api-key-file";
+        return Err(Failure::Usage(format!(
+            "--set {name}: a key comes from {ways}, never from a flag"
+        )));
+    }
+    Ok(config.set(name, value)?)
 }
 
 fn limits(args: &Run, mut config: Config) -> Config {
