@@ -175,6 +175,14 @@ fn connections_are_reused_and_small_stacks_are_enough() {
 }
 
 #[test]
+fn the_platform_s_own_judgement_fits_a_small_stack_too() {
+    let server = Authority::new().server("api.test", 2099);
+    let worker = thread::Builder::new().stack_size(512 << 10);
+    let result = worker.spawn(move || send(local(), &server, "api.test")).unwrap().join().unwrap();
+    assert_eq!(result.unwrap_err().kind, Kind::Tls);
+}
+
+#[test]
 fn an_abort_ends_an_exchange_over_tls() {
     let authority = Authority::new();
     let server = authority.server("api.test", 2099);
