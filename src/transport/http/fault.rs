@@ -30,7 +30,10 @@ pub(super) fn judge(
         }
         ureq::Error::Protocol(e) => (Kind::Protocol, e.to_string()),
         ureq::Error::HostNotFound => name(NameError::Failed("unknown".into()), server, proxied),
-        e if reached == Reached::Securing => (Kind::Tls, tls_advice(&e.to_string(), server)),
+        // OpenSSL has no kind of its own for a connection that ends.
+        e if reached == Reached::Securing && !e.to_string().contains("unexpected EOF") => {
+            (Kind::Tls, tls_advice(&e.to_string(), server))
+        }
         e => (broken(reached, proxied), format!("{server}: {e}")),
     };
     TransportError::new(kind, reached >= Reached::Sending, message)
@@ -116,6 +119,7 @@ fn tls_advice(said: &str, server: &str) -> String {
         "unknownissuer",
         // An authority of the same name with another key: it was made anew.
         "badsignature",
+        "certificate signature failure",
         "self-signed",
         "self signed",
         "unable to get local issuer",

@@ -1,4 +1,5 @@
 use super::names::{NameError, Names};
+use super::tcp::Dial;
 use super::tls::Tls;
 use super::watch::{Progress, Reached, Watch};
 use crate::clock::{Clock, Stage, Stop, Subscription, Time};
@@ -10,9 +11,7 @@ use std::time::Duration;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{
-    ConnectProxyConnector, Connector, NextTimeout, SocksConnector, TcpConnector,
-};
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector, NextTimeout, SocksConnector};
 
 /// How long a connection is kept that nobody uses. Default of the house: 60 seconds; servers
 /// close after a few minutes.
@@ -37,7 +36,7 @@ impl Line {
         let chain =
             ().chain(SocksConnector::default())
                 .chain(ConnectProxyConnector::default())
-                .chain(TcpConnector::default())
+                .chain(Dial)
                 .chain(tls.link(&progress));
         let agent = ureq::Agent::with_parts(
             config.clone(),

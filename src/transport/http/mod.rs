@@ -7,6 +7,7 @@
 //! - `fault` - ureq's errors as ours.
 //! - `names` - addresses of hosts, looked up once a minute.
 //! - `proxies` - which exchange goes through which proxy.
+//! - `tcp` - sockets, which can be interrupted from the moment that they are dialled.
 //! - `tls` - certificates, and one TLS configuration for all connections.
 
 mod client;
@@ -15,6 +16,7 @@ mod line;
 mod names;
 mod options;
 mod proxies;
+mod tcp;
 mod tls;
 mod watch;
 

@@ -24,6 +24,8 @@ pub(super) const MISSING: &str =
 pub(super) struct Tls {
     #[cfg(feature = "_tls")]
     shared: Arc<Shared>,
+    #[cfg(feature = "_tls")]
+    built: Arc<std::sync::OnceLock<()>>,
 }
 
 impl Tls {
@@ -58,7 +60,59 @@ impl<In: Transport> Connector<In> for TlsLink {
         #[cfg(not(feature = "_tls"))]
         return Ok(chained);
         #[cfg(feature = "_tls")]
-        self.tls.shared.connect(&as_the_agent_s_own(details), chained)
+        self.tls.connect(&as_the_agent_s_own(details), chained)
+    }
+}
+
+#[cfg(feature = "_tls")]
+impl Tls {
+    fn connect<In: Transport>(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<<Shared as Connector<In>>::Out>, ureq::Error> {
+        if details.needs_tls() {
+            // However many connections begin at once, one builds the configuration, on a
+            // connection that leads nowhere; ureq would let each of them build it.
+            self.built.get_or_init(|| {
+                let _ = self.shared.connect(details, Some(nowhere::Nowhere::default()));
+            });
+        }
+        self.shared.connect(details, chained)
+    }
+}
+
+#[cfg(feature = "_tls")]
+mod nowhere {
+    use ureq::Error;
+    use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport};
+
+    /// A connection that fails at the first byte.
+    #[derive(Debug)]
+    pub(super) struct Nowhere(LazyBuffers);
+
+    impl Default for Nowhere {
+        fn default() -> Nowhere {
+            Nowhere(LazyBuffers::new(4096, 4096))
+        }
+    }
+
+    impl Transport for Nowhere {
+        fn buffers(&mut self) -> &mut dyn Buffers {
+            &mut self.0
+        }
+
+        fn transmit_output(&mut self, _: usize, _: NextTimeout) -> Result<(), Error> {
+            Err(Error::ConnectionFailed)
+        }
+
+        fn await_input(&mut self, _: NextTimeout) -> Result<bool, Error> {
+            Err(Error::ConnectionFailed)
+        }
+
+        fn is_open(&mut self) -> bool {
+            false
+        }
     }
 }
 

@@ -79,7 +79,7 @@ fn an_answer_over_the_limit_is_too_large_whether_it_is_declared_or_not() {
 fn a_silent_server_times_out_while_the_first_byte_is_awaited() {
     let (e, took) = post_within(&http(), &Server::silent().url(), Duration::from_millis(200));
     assert_eq!((e.kind, e.sent), (Kind::Timeout(TimeoutStage::FirstByte), true));
-    assert!((200..400).contains(&took.as_millis()), "{took:?}");
+    assert!((190..1200).contains(&took.as_millis()), "{took:?}");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_server_that_drips_does_not_stretch_the_time() {
     });
     let (e, took) = post_within(&http(), &server.url(), Duration::from_millis(300));
     assert_eq!((e.kind, e.sent), (Kind::Timeout(TimeoutStage::Body), true));
-    assert!((300..500).contains(&took.as_millis()), "{took:?}");
+    assert!((300..1300).contains(&took.as_millis()), "{took:?}");
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn a_name_that_takes_too_long_times_out_while_it_is_looked_up() {
     let http = Http::new(options).unwrap();
     let (e, took) = post_within(&http, "http://api.test/", Duration::from_millis(200));
     assert_eq!((e.kind, e.sent), (Kind::Timeout(TimeoutStage::Resolve), false));
-    assert!(took < Duration::from_millis(400), "{took:?}");
+    assert!(took < Duration::from_millis(1200), "{took:?}");
 }
 
 #[test]
@@ -128,6 +128,46 @@ fn no_time_at_all_is_a_timeout_of_which_the_server_hears_nothing() {
     let (e, _) = post_within(&http(), &server.url(), Duration::ZERO);
     assert_eq!((e.kind, e.sent), (Kind::Timeout(TimeoutStage::Attempt), false));
     assert_eq!(server.connections(), 0);
+}
+
+/// A port of this machine that does not answer: its queue is full and nobody takes from it.
+#[cfg(target_os = "linux")]
+fn unanswering() -> (String, Vec<socket2::Socket>) {
+    use socket2::{Domain, Socket, Type};
+    let new = || Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let listener = new();
+    let any: std::net::SocketAddr = ([127, 0, 0, 1], 0).into();
+    listener.bind(&any.into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut sockets = vec![listener];
+    for _ in 0..4 {
+        let socket = new();
+        socket.connect_timeout(&address, Duration::from_millis(50)).ok();
+        sockets.push(socket);
+    }
+    (format!("http://{}/", address.as_socket().unwrap()), sockets)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_host_that_does_not_answer_times_out_while_connecting() {
+    let (url, _full) = unanswering();
+    let options = HttpOptions::default().connect_timeout(Duration::from_millis(200));
+    let http = Http::new(options).unwrap();
+    let (e, took) = post_within(&http, &url, Duration::from_secs(10));
+    assert_eq!((e.kind, e.sent), (Kind::Timeout(TimeoutStage::Connect), false));
+    assert!((190..1200).contains(&took.as_millis()), "{took:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_abort_ends_an_exchange_that_waits_for_a_connection() {
+    let (url, _full) = unanswering();
+    let (result, took) = interrupted(http(), url, |_, stop| stop.abort());
+    let e = result.unwrap_err();
+    assert_eq!((e.kind, e.sent), (Kind::Interrupted, false));
+    assert!(took < Duration::from_millis(500), "{took:?}");
 }
 
 #[test]
@@ -200,7 +240,7 @@ fn an_abort_ends_an_exchange_at_once_wherever_it_is() {
         let (result, took) = interrupted(http(), server.url(), |_, stop| stop.abort());
         let e = result.unwrap_err();
         assert_eq!((e.kind, e.sent), (Kind::Interrupted, sent));
-        assert!(took < Duration::from_millis(100), "{took:?}");
+        assert!(took < Duration::from_millis(500), "{took:?}");
     }
     let slow_name = HttpOptions::default().lookup(|_| {
         pause(Duration::from_secs(20));
@@ -210,7 +250,7 @@ fn an_abort_ends_an_exchange_at_once_wherever_it_is() {
     let (result, took) = interrupted(http, "http://api.test/".into(), |_, stop| stop.abort());
     let e = result.unwrap_err();
     assert_eq!((e.kind, e.sent), (Kind::Interrupted, false));
-    assert!(took < Duration::from_millis(100), "{took:?}");
+    assert!(took < Duration::from_millis(500), "{took:?}");
 }
 
 #[test]
@@ -222,7 +262,7 @@ fn a_shutdown_ends_all_exchanges_and_refuses_later_ones() {
         assert_eq!(post(http, &url, b"{}").unwrap_err().kind, Kind::Interrupted);
     });
     assert_eq!(result.unwrap_err().kind, Kind::Interrupted);
-    assert!(took < Duration::from_millis(100), "{took:?}");
+    assert!(took < Duration::from_millis(500), "{took:?}");
 }
 
 #[test]

@@ -39,11 +39,11 @@ impl Server {
     pub(super) fn answering(
         answer: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static,
     ) -> Server {
-        Server::start(move |mut stream, seen| {
-            let mut reader = BufReader::new(stream.try_clone().unwrap());
+        Server::start(move |stream, seen| {
+            let mut reader = BufReader::new(&stream);
             while let Some(request) = Request::read(&mut reader) {
                 seen.requests.lock().unwrap().push(request.clone());
-                if stream.write_all(&answer(&request)).is_err() {
+                if (&stream).write_all(&answer(&request)).is_err() {
                     return;
                 }
             }
