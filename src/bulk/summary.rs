@@ -167,7 +167,8 @@ pub struct Tally {
 impl Default for Tally {
     fn default() -> Tally {
         // Three digits, from a microsecond to ten days, which is more than any deadline.
-        let histogram = || Histogram::new_with_max(864_000_000_000, 3).expect("the bounds are valid");
+        let histogram =
+            || Histogram::new_with_max(864_000_000_000, 3).expect("the bounds are valid");
         Tally {
             rows: Rows::default(),
             attempts: Attempts::default(),

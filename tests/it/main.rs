@@ -1,8 +1,12 @@
 //! Everything that is tested through the public API, in one binary.
 
+#[cfg(feature = "cli")]
+mod cli;
 mod flow;
 #[cfg(feature = "simulator")]
 mod official_client;
+#[cfg(feature = "cli")]
+mod program;
 mod scenario;
 #[cfg(feature = "simulator")]
 mod simulator;
