@@ -1,7 +1,7 @@
 //! From a file of requests to a file of answers.
 
 use super::feeder::{self, Feeding, Ticket};
-use super::input::{Source, check};
+use super::input::{DuplicateGuard, Source, check};
 use super::journal::{Fsync, Journal, Known, Options};
 use super::record;
 use super::snapshot::{Snapshot, Speed};
@@ -167,8 +167,11 @@ impl FileRun {
         let journal = Journal::open(&self.output, options())?;
         let known = journal.known();
         let mut changed = None;
+        // Where lines are skipped, a row with the id of an earlier one is never compared.
+        let mut guard = self.skip_invalid.then(DuplicateGuard::new);
         let checked = check(source, &self.format, self.skip_invalid, |row| {
-            if changed.is_none() && known.state_of(row) == Known::Changed {
+            let is_first = guard.as_mut().is_none_or(|guard| guard.admit(row).is_ok());
+            if is_first && changed.is_none() && known.state_of(row) == Known::Changed {
                 changed = Some(journal.changed(row));
             }
         })?;

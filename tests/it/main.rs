@@ -1,9 +1,13 @@
 //! Everything that is tested through the public API, in one binary.
 
 mod api;
+#[cfg(feature = "cli")]
+mod cli;
 mod flow;
 #[cfg(feature = "simulator")]
 mod official_client;
+#[cfg(feature = "cli")]
+mod program;
 mod scenario;
 #[cfg(feature = "simulator")]
 mod simulator;

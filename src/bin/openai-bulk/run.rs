@@ -39,6 +39,9 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
     }
     let format = format(args, &config)?;
     let client = Client::new(config)?;
+    if let Some(path) = &args.summary {
+        check_summary(path, args)?;
+    }
     let stop = Stop::new();
     signals::watch(&stop, args.grace)?;
     let mut progress = Progress::new(&bars, args.talk.quiet);
@@ -189,6 +192,21 @@ fn read_template(typed: &str) -> Result<Template, Failure> {
         fs::read_to_string(typed).map_err(|e| Error::file("read the template", typed, e))?
     };
     Template::parse(&text).map_err(|e| Failure::Usage(format!("--template: {e}")))
+}
+
+/// Fails now if the summary cannot be written, before anything is paid for.
+fn check_summary(path: &Path, args: &Run) -> Result<(), Failure> {
+    let opened = fs::OpenOptions::new().create(true).append(true).open(path);
+    opened.map_err(|e| Error::file("write the summary", path, e))?;
+    for other in [&args.input, &args.output] {
+        if path == other.as_path() || journal::same_file(path, other) {
+            return Err(Failure::Usage(format!(
+                "--summary {}: that is the input or the output; choose another file",
+                path.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn write_summary(path: &Path, summary: &Summary) -> Result<(), Failure> {
