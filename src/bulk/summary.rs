@@ -65,7 +65,7 @@ pub struct Rows {
     pub succeeded: u64,
     /// Failed in this run, lines that are not valid among them.
     pub failed: u64,
-    /// Not sent, because the run ended early.
+    /// Not sent, or not answered for a cause that ended the run: they stay to be done.
     pub not_sent: u64,
     /// Failures by kind: the server's code or status, or what broke.
     pub failed_by_kind: BTreeMap<String, u64>,
@@ -200,6 +200,8 @@ impl Tally {
                 }
             }
             Err(Error::Cancelled) => self.rows.not_sent += 1,
+            // What concerns the account says nothing of the row, which stays to be done.
+            Err(error) if error.is_fatal_for_run() => self.rows.not_sent += 1,
             Err(error) => {
                 self.rows.failed += 1;
                 *self.rows.failed_by_kind.entry(kind(error)).or_default() += 1;

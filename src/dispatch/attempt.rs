@@ -1,8 +1,8 @@
 //! One attempt: exchange, judge, settle, decide.
 
 use super::gate::{Permit, Settlement};
-use super::judge::{self, Bad, Finding, Judged};
-use super::{Call, Dispatcher, Event};
+use super::judge::{self, Bad, Finding, Judged, What};
+use super::{Call, Dispatcher, Event, secret};
 use crate::clock::{Stop, Time};
 use crate::error::{Error, Timeout, TimeoutStage};
 use crate::policy::breaker::Verdict;
@@ -141,10 +141,15 @@ pub(crate) fn attempt(
         timeout,
         stop,
     });
+    let result = secret::hide(result, &dispatcher.headers);
     let ended = clock.now();
     history.latency = ended.since(began);
     history.exchanging += history.latency;
-    let judged = judge::judge(result, clock.date());
+    let mut judged = judge::judge(result, clock.date());
+    // An error in the body of a 200 may repeat the key too.
+    if let Finding::Bad(Bad { what: What::Undecodable { message, .. }, .. }) = &mut judged.finding {
+        *message = secret::hide_text(std::mem::take(message), &dispatcher.headers);
+    }
     settle(permit, &judged, ended);
     let Judged { report, request_id, finding } = judged;
     match finding {

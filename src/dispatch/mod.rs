@@ -6,6 +6,7 @@
 //! - `attempt` - one attempt: exchange, judge, settle, decide.
 //! - `feed` - the calls of a pool that wait.
 //! - `pool` - many calls at once, on worker threads.
+//! - `secret` - keeps the key out of what servers send back.
 //! - `meter` - what held a run back, and what it has done so far.
 //! - `event` - what observers are told.
 
@@ -17,6 +18,7 @@ mod gate;
 mod judge;
 mod meter;
 mod pool;
+mod secret;
 
 use crate::clock::{Clock, Stop};
 use crate::error::Error;

@@ -1,11 +1,17 @@
 //! The program, run as a user runs it: real processes against a simulator in this one.
 //!
+//! - `codes` - each exit code.
 //! - `input` - each kind of line, each way in, each endpoint.
 //! - `output` - what is written where.
 //! - `resume` - the same command again.
 //! - `invalid` - input that is refused, before anything is sent.
+//! - `killed` - death without warning.
+//! - `signals` - Ctrl-C.
 
+mod codes;
 mod input;
 mod invalid;
+mod killed;
 mod output;
 mod resume;
+mod signals;

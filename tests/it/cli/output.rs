@@ -149,8 +149,7 @@ fn the_summary_adds_up() {
 /// Total, done before, succeeded, failed, not sent.
 fn counts(summary: &Value) -> [u64; 5] {
     let count = |name: &str| summary["rows"][name].as_u64().unwrap();
-    let counts =
-        ["total", "done_before", "succeeded", "failed", "not_sent"].map(|name| count(name));
+    let counts = ["total", "done_before", "succeeded", "failed", "not_sent"].map(count);
     assert_eq!(counts[0], counts[1..].iter().sum::<u64>(), "{summary}");
     counts
 }
