@@ -11,9 +11,10 @@ use super::gate::Permit;
 use super::meter::{Held, HeldBack, Meter, Progress};
 use super::{Call, Dispatcher, Facts, Reply};
 use crate::clock::{Hold, Signal, Stage, Stop, Subscription, Time};
-use crate::error::Error;
+use crate::error::{Error, TransportError, TransportErrorKind};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded, unbounded};
 use parking_lot::Mutex;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread::{self, JoinHandle};
@@ -462,7 +463,12 @@ impl<T: Send + 'static> Shared<T> {
     fn serve(&self, assignment: Assignment<T>, results: &Sender<Delivered<T>>) -> Hold {
         let Assignment { mut pending, permit, hold } = assignment;
         let history = pending.history.as_mut().expect("an admitted call has asked");
-        let step = attempt::attempt(&self.dispatcher, &pending.call, history, permit, &self.stop);
+        // A transport or an observer of the user's own may panic: that is the end of its row, and
+        // the permit goes back by itself.
+        let attempt = AssertUnwindSafe(|| {
+            attempt::attempt(&self.dispatcher, &pending.call, history, permit, &self.stop)
+        });
+        let step = catch_unwind(attempt).unwrap_or_else(|_| Step::Done(Box::new(Err(panicked()))));
         let now = self.dispatcher.clock.now();
         let mut feed = self.feed.lock();
         feed.in_flight -= 1;
@@ -529,6 +535,11 @@ impl<T: Send + 'static> Shared<T> {
             crew.idle.push(me.clone());
         }
     }
+}
+
+fn panicked() -> Error {
+    let message = "the transport or an observer panicked; its message stands in the standard error";
+    Error::Transport(Box::new(TransportError::new(TransportErrorKind::Protocol, true, message)))
 }
 
 fn cancelled<T>(tag: T) -> Delivered<T> {

@@ -170,6 +170,18 @@ fn one_bad_row_of_a_thousand_is_one_failed_row() {
 }
 
 #[test]
+fn a_transport_that_panics_costs_its_row_and_nothing_else() {
+    let world = scenario().limits(|l| l.max_concurrency = 3).server(|r| {
+        assert!(!r.body.contains("question 7\""), "this one is meant to panic");
+        Ok(ok())
+    });
+    let all = world.send_all((0..50).map(|n| call("m", &body(n))));
+    let failed: Vec<_> = all.iter().filter(|d| d.result.is_err()).map(|d| d.tag).collect();
+    assert_eq!((all.len(), failed), (50, vec![7]));
+    assert_eq!(world.dispatcher.gate.in_flight(), 0);
+}
+
+#[test]
 fn identical_requests_are_each_sent() {
     // lm-eval and tysm answer repeats from the first one.
     let world = scenario().server(|_| Ok(ok()));
