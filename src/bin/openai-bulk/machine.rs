@@ -7,6 +7,18 @@ const OTHER_FILES: u64 = 64;
 /// Threads that the program and its user need besides the workers.
 const OTHER_THREADS: u64 = 256;
 
+/// Lets a write beyond the limit of a file's size fail, as on a full disk, instead of killing the
+/// program.
+#[cfg(unix)]
+pub fn survive_file_limits() {
+    let seen = std::sync::Arc::default();
+    // Without the handler the signal kills, and the next start still mends the file.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, seen);
+}
+
+#[cfg(not(unix))]
+pub fn survive_file_limits() {}
+
 /// Raises the soft limits as far as that is allowed.
 pub fn raise_limits() {
     open_files();

@@ -44,6 +44,7 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
     }
     let stop = Stop::new();
     signals::watch(&stop, args.grace)?;
+    machine::survive_file_limits();
     let mut progress = Progress::new(&bars, args.talk.quiet);
     let result = FileRun::new(client.caller().clone(), &args.input, &args.output)
         .format(format)
