@@ -146,6 +146,8 @@ pub(crate) fn attempt(
     history.latency = ended.since(began);
     history.exchanging += history.latency;
     let mut judged = judge::judge(result, clock.date());
+    judged.request_id =
+        judged.request_id.map(|id| secret::hide_text(id.into(), &dispatcher.headers).into());
     // An error in the body of a 200 may repeat the key too.
     if let Finding::Bad(Bad { what: What::Undecodable { message, .. }, .. }) = &mut judged.finding {
         *message = secret::hide_text(std::mem::take(message), &dispatcher.headers);

@@ -64,7 +64,8 @@ impl Folder {
         Program {
             folder: self.0.path().to_owned(),
             args: Vec::new(),
-            env: BTreeMap::new(),
+            // A test that names no server reaches this machine at the most.
+            env: BTreeMap::from([("OPENAI_BASE_URL".into(), "http://127.0.0.1:9/v1".into())]),
             stdin: None,
             shell: None,
         }

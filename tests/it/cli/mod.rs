@@ -6,6 +6,7 @@
 //! - `resume` - the same command again.
 //! - `invalid` - input that is refused, before anything is sent.
 //! - `killed` - death without warning.
+//! - `secret` - a key that the server says aloud.
 //! - `signals` - Ctrl-C.
 
 mod codes;
@@ -14,4 +15,5 @@ mod invalid;
 mod killed;
 mod output;
 mod resume;
+mod secret;
 mod signals;
