@@ -192,7 +192,7 @@ fn config(
     #[cfg(feature = "_tls")]
     let builder = builder.tls_config(tls.clone());
     #[cfg(not(feature = "_tls"))]
-    let () = tls;
+    let tls::Settings = tls;
     Ok(builder.build())
 }
 

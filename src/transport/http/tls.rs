@@ -142,14 +142,15 @@ fn as_the_agent_s_own<'a>(details: &ConnectionDetails<'a>) -> ConnectionDetails<
 #[cfg(feature = "_tls")]
 pub(super) use ureq::tls::TlsConfig as Settings;
 #[cfg(not(feature = "_tls"))]
-pub(super) type Settings = ();
+#[derive(Clone)]
+pub(super) struct Settings;
 
 /// Without TLS there are no certificates.
 #[cfg(not(feature = "_tls"))]
 pub(super) fn settings(ca_file: Option<&Path>) -> Result<Settings, Error> {
     match ca_file {
         Some(_) => Err(Error::invalid("ca_file", MISSING)),
-        None => Ok(()),
+        None => Ok(Settings),
     }
 }
 
