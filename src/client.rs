@@ -129,7 +129,8 @@ impl ClientBuilder {
             observer,
         };
         let address = Arc::new(move |path: &str, model: &str| endpoint.url(path, Some(model)));
-        let caller = Caller::new(Arc::new(dispatcher), address, config.get_model());
+        let caller = Caller::new(Arc::new(dispatcher), address, config.get_model())
+            .limit_groups(config.get_limit_groups());
         Ok(Client { caller: Arc::new(caller), config: Arc::new(config) })
     }
 }
@@ -159,7 +160,10 @@ fn limits(config: &Config) -> Limits {
     Limits {
         requests_per_minute: config.get_requests_per_minute().map(|limit| limit as f64),
         tokens_per_minute: config.get_tokens_per_minute().map(|limit| limit as f64),
+        requests_per_day: config.get_requests_per_day().map(|limit| limit as f64),
+        tokens_per_day: config.get_tokens_per_day().map(|limit| limit as f64),
         burst: config.get_rate_limit_burst(),
+        min_concurrency: config.get_min_concurrency(),
         max_concurrency: config.get_max_concurrency(),
         breaker: breaker::Rules {
             failure_share: config.get_circuit_failure_share(),

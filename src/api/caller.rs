@@ -1,6 +1,6 @@
 //! Turns requests into calls, and answers into replies.
 
-use super::Request;
+use super::{LimitGroups, Request};
 use crate::clock::Stop;
 use crate::dispatch::{Call, Dispatcher, Facts, Reply};
 use crate::error::{Error, Undecodable};
@@ -21,6 +21,7 @@ pub struct Caller {
     pub dispatcher: Arc<Dispatcher>,
     address: Address,
     model: Arc<str>,
+    groups: LimitGroups,
     /// What is known of each path and model: a run uses few of them, very often.
     known: Mutex<Known>,
 }
@@ -37,7 +38,14 @@ struct Destination {
 impl Caller {
     /// A caller that fills in `model` where a request names none.
     pub fn new(dispatcher: Arc<Dispatcher>, address: Address, model: &str) -> Caller {
-        Caller { dispatcher, address, model: model.into(), known: Mutex::default() }
+        let (groups, known) = (LimitGroups::default(), Mutex::default());
+        Caller { dispatcher, address, model: model.into(), groups, known }
+    }
+
+    /// The same caller with models that share their limits. Default: each has its own.
+    pub fn limit_groups(mut self, groups: LimitGroups) -> Caller {
+        self.groups = groups;
+        self
     }
 
     /// The model of requests that name none.
@@ -69,7 +77,8 @@ impl Caller {
         if let Some(found) = known.get(path).and_then(|models| models.get(model)) {
             return found.clone();
         }
-        let found = Destination { url: (self.address)(path, model).into(), group: model.into() };
+        let (url, group) = ((self.address)(path, model).into(), self.groups.group(model));
+        let found = Destination { url, group };
         known.entry(path.into()).or_default().insert(model.into(), found.clone());
         found
     }

@@ -7,12 +7,14 @@
 //! - `message` - messages of a chat.
 //! - `usage` - tokens of a reply.
 //! - `open` - reading what servers really send.
+//! - `groups` - models that share their limits.
 //! - `caller` - makes calls of requests, and replies of answers.
 
 mod caller;
 mod chat;
 mod completions;
 mod embeddings;
+mod groups;
 mod message;
 mod models;
 mod moderations;
@@ -29,6 +31,7 @@ pub use caller::{Address, Caller, Response, read};
 pub use chat::{ChatReply, ChatRequest, Choice, FinishReason};
 pub use completions::{CompletionsReply, CompletionsRequest, TextChoice};
 pub use embeddings::{Embedding, EmbeddingsReply, EmbeddingsRequest};
+pub use groups::LimitGroups;
 pub use message::{Content, FunctionCall, Message, Part, Role, ToolCall};
 pub use models::{ListModels, Model, ModelList, RetrieveModel};
 pub use moderations::{Moderation, ModerationsReply, ModerationsRequest};

@@ -106,7 +106,7 @@ mod tests {
         assert_eq!(config.get_max_retries(), 1);
         assert_eq!(config.get_model(), "env");
         assert_eq!(config.get_timeout().as_secs(), 30);
-        assert_eq!(config.get_max_concurrency(), 128);
+        assert_eq!(config.get_max_concurrency(), 1_024);
         assert_eq!(config.origin("OPENAI_MAX_RETRIES"), Some(Origin::Code));
         assert_eq!(config.origin("OPENAI_MODEL"), Some(Origin::Environment));
         assert_eq!(config.origin("OPENAI_TIMEOUT"), Some(dotenv()));

@@ -1,5 +1,6 @@
 //! A getter for each setting, as it is to be used: a default gives way to what was set.
 
+use crate::api::LimitGroups;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -135,6 +136,27 @@ impl Config {
     /// The most tokens a minute.
     pub fn get_tokens_per_minute(&self) -> Option<u64> {
         self.values.tokens_per_minute
+    }
+
+    /// The most requests a day.
+    pub fn get_requests_per_day(&self) -> Option<u64> {
+        self.values.requests_per_day
+    }
+
+    /// The most tokens a day.
+    pub fn get_tokens_per_day(&self) -> Option<u64> {
+        self.values.tokens_per_day
+    }
+
+    /// Models that share their limits.
+    pub fn get_limit_groups(&self) -> LimitGroups {
+        let text = self.values.limit_groups.as_deref().unwrap_or_default();
+        LimitGroups::parse(text).unwrap_or_default()
+    }
+
+    /// The requests in flight that are always allowed, if the maximum is no lower.
+    pub fn get_min_concurrency(&self) -> usize {
+        usize::try_from(self.values.min_concurrency).unwrap_or(usize::MAX)
     }
 
     /// The most requests in flight.

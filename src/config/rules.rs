@@ -25,6 +25,7 @@ impl Config {
         let mut problems = self.out_of_range();
         if problems.is_empty() {
             problems.extend(self.too_long());
+            problems.extend(self.floor_above_ceiling());
             problems.extend(self.two_keys());
             problems.extend(self.no_server());
         }
@@ -66,6 +67,17 @@ impl Config {
             self.problem(name, message)
         });
         told.collect()
+    }
+
+    fn floor_above_ceiling(&self) -> Option<Problem> {
+        let (floor, ceiling) = (self.values.min_concurrency, self.values.max_concurrency);
+        (floor > ceiling).then(|| {
+            let from = self.origin_of("OPENAI_MAX_CONCURRENCY");
+            let message = format!(
+                "{floor} is not allowed: at most OPENAI_MAX_CONCURRENCY, which is {ceiling} ({from})"
+            );
+            self.problem("OPENAI_MIN_CONCURRENCY", message)
+        })
     }
 
     fn two_keys(&self) -> Option<Problem> {

@@ -142,9 +142,43 @@ impl Config {
         self.put("OPENAI_TOKENS_PER_MINUTE", |v| v.tokens_per_minute = limit.into())
     }
 
-    /// The most requests in flight; each has a thread.
+    /// The most requests a day, of which a day's worth may be sent at once.
     ///
-    /// `OPENAI_MAX_CONCURRENCY`. Default: 128. Unit: requests. Source: own choice.
+    /// `OPENAI_REQUESTS_PER_DAY`. Default: none. Unit: requests a day. Source: own choice.
+    pub fn requests_per_day(self, limit: impl Into<Option<u64>>) -> Config {
+        self.put("OPENAI_REQUESTS_PER_DAY", |v| v.requests_per_day = limit.into())
+    }
+
+    /// The most tokens a day, of which a day's worth may be sent at once.
+    ///
+    /// `OPENAI_TOKENS_PER_DAY`. Default: none. Unit: tokens a day. Source: own choice.
+    pub fn tokens_per_day(self, limit: impl Into<Option<u64>>) -> Config {
+        self.put("OPENAI_TOKENS_PER_DAY", |v| v.tokens_per_day = limit.into())
+    }
+
+    /// Models that share their limits, such as `gpt-4o-2024-*=gpt-4o,o3*=o3`; a `*` at the end of a
+    /// pattern stands for any rest, and the first pattern that fits counts.
+    ///
+    /// Without it, each model has its own.
+    ///
+    /// `OPENAI_LIMIT_GROUPS`. Default: none. Unit: list. Source: OpenAI's limits page.
+    pub fn limit_groups(self, groups: impl Into<String>) -> Config {
+        self.put("OPENAI_LIMIT_GROUPS", |v| v.limit_groups = Some(groups.into()))
+    }
+
+    /// The requests in flight below which slow or overloaded answers do not bring it; the same as
+    /// the maximum fixes their number.
+    ///
+    /// `OPENAI_MIN_CONCURRENCY`. Default: 1. Unit: requests. Source: own choice.
+    pub fn min_concurrency(self, requests: usize) -> Config {
+        self.put("OPENAI_MIN_CONCURRENCY", |v| v.min_concurrency = requests as u64)
+    }
+
+    /// The most requests in flight; each has a thread. As many are used as the limits and the
+    /// server's latency need.
+    ///
+    /// `OPENAI_MAX_CONCURRENCY`. Default: 1024. Unit: requests. Source: own choice: 50 MB;
+    /// 10,000 requests a minute of 6 s each.
     pub fn max_concurrency(self, requests: usize) -> Config {
         self.put("OPENAI_MAX_CONCURRENCY", |v| v.max_concurrency = requests as u64)
     }
@@ -261,7 +295,7 @@ mod tests {
                 setting.name,
                 setting.default,
                 setting.unit,
-                setting.source.split([':', ';']).next().unwrap(),
+                setting.source.split([':', ';', ',']).next().unwrap(),
             );
             assert!(docs.contains(&facts), "{facts}");
         }

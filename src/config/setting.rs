@@ -7,6 +7,7 @@ use super::base_url::{self, BaseUrl};
 use super::key::{self, ApiKey};
 use super::units::{format_duration, format_size, parse_duration, parse_size};
 use super::values::Values;
+use crate::api::LimitGroups;
 
 /// A setting, as data for tables of help.
 #[derive(Debug)]
@@ -68,6 +69,8 @@ pub(super) enum Slot<'a> {
     /// Text that a header, a query or a body can carry.
     Text(&'a mut Option<String>),
     Choice(&'a mut Option<String>, &'static [&'static str]),
+    /// Models that share their limits.
+    Groups(&'a mut Option<String>),
     Url(&'a mut Option<String>),
     Path(&'a mut Option<PathBuf>),
     Key(&'a mut Option<ApiKey>),
@@ -95,7 +98,7 @@ impl Slot<'_> {
             Slot::Size { at, .. } => **at = parse_size(text).ok()?,
             Slot::Share { at, .. } => **at = text.parse().ok()?,
             Slot::Choice(at, _) => **at = Some(text.to_ascii_lowercase()),
-            Slot::Text(at) | Slot::Url(at) => **at = Some(text.into()),
+            Slot::Text(at) | Slot::Url(at) | Slot::Groups(at) => **at = Some(text.into()),
             Slot::Path(at) => **at = Some(text.into()),
             Slot::Key(at) => **at = Some(ApiKey::parse(text).ok()?),
         }
@@ -112,6 +115,7 @@ impl Slot<'_> {
             Slot::Limit { at, min, max } => at.is_none_or(|n| (*min..=*max).contains(&n)),
             Slot::Share { at, min, max } => (min..=max).contains(&&**at),
             Slot::Text(Some(text)) => is_plain(text),
+            Slot::Groups(Some(text)) => LimitGroups::parse(text).is_some(),
             Slot::Choice(Some(text), all) => all.contains(&text.as_str()),
             Slot::Url(Some(url)) => {
                 BaseUrl::parse(url).map_err(|e| format!("{} ({e})", self.refused()))?;
@@ -129,7 +133,12 @@ impl Slot<'_> {
     fn refused(&self) -> String {
         // What was given as text is not repeated: it may be a key in the wrong place.
         let value = match self {
-            Slot::Text(_) | Slot::Choice(..) | Slot::Url(_) | Slot::Path(_) | Slot::Key(_) => None,
+            Slot::Text(_)
+            | Slot::Choice(..)
+            | Slot::Groups(_)
+            | Slot::Url(_)
+            | Slot::Path(_)
+            | Slot::Key(_) => None,
             _ => self.show(),
         };
         format!("{} is not allowed: {}", value.as_deref().unwrap_or("its value"), self.range())
@@ -149,6 +158,9 @@ impl Slot<'_> {
             Slot::Share { min, max, .. } => format!("a number from {min} to {max}"),
             Slot::Text(_) => "visible ASCII characters without spaces".into(),
             Slot::Choice(_, all) => all.join(" or "),
+            Slot::Groups(_) => "`pattern=name` pairs with commas between, `*` at the end of a \
+                                pattern for any rest"
+                .into(),
             Slot::Url(_) => {
                 "an http or https URL without user name, password, query and fragment".into()
             }
@@ -165,7 +177,9 @@ impl Slot<'_> {
             Slot::Limit { at, .. } => at.map(|n| n.to_string()),
             Slot::Size { at, .. } => Some(format_size(**at)),
             Slot::Share { at, .. } => Some(at.to_string()),
-            Slot::Text(at) | Slot::Choice(at, _) => at.as_deref().map(unless_key),
+            Slot::Text(at) | Slot::Choice(at, _) | Slot::Groups(at) => {
+                at.as_deref().map(unless_key)
+            }
             Slot::Url(at) => at.as_deref().map(base_url::shown),
             Slot::Path(at) => at.as_deref().map(|p| unless_key(&p.display().to_string())),
             Slot::Key(at) => at.as_ref().map(ToString::to_string),

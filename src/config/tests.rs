@@ -56,6 +56,7 @@ fn edges(slot: &Slot<'_>) -> (Vec<String>, Vec<String>) {
                 "https://x?k=v".into(),
             ],
         ),
+        Slot::Groups(_) => (vec!["a*=b,c=d".into()], vec!["a".into(), "a*b=c".into()]),
         Slot::Text(_) => (vec!["a-b_c:1/2".into()], vec!["a b".into(), "é".into(), "a\nb".into()]),
         Slot::Path(_) => (vec!["some/path".into()], vec![KEY.into()]),
         Slot::Key(_) => {

@@ -4,10 +4,10 @@ use super::gate::{Permit, Settlement};
 use super::judge::{self, Bad, Finding, Judged, What};
 use super::{Call, Dispatcher, Event, secret};
 use crate::clock::{Stop, Time};
-use crate::error::{Error, Timeout, TimeoutStage};
+use crate::error::{Error, Timeout, TimeoutStage, TransportError};
 use crate::policy::breaker::Verdict;
 use crate::policy::retry::{self, Decision, Tally, Why};
-use crate::transport::Exchange;
+use crate::transport::{Answer, Exchange};
 use crate::wire::answer::Peek;
 use crate::wire::fault::Class;
 use crate::wire::headers::RateReport;
@@ -128,10 +128,7 @@ pub(crate) fn attempt(
     permit: Permit,
     stop: &Stop,
 ) -> Step {
-    let clock = &*dispatcher.clock;
-    history.attempts += 1;
-    dispatcher.tell(&Event::Sent { group: &call.group, attempt: history.attempts });
-    let began = clock.now();
+    let began = begin(dispatcher, call, history);
     let timeout = dispatcher.timeout.min(history.deadline().since(began));
     let result = dispatcher.transport.exchange(&Exchange {
         method: call.method,
@@ -141,6 +138,26 @@ pub(crate) fn attempt(
         timeout,
         stop,
     });
+    finish(dispatcher, call, history, permit, (began, timeout), result)
+}
+
+/// Counts an attempt that is about to be made, and tells when it began.
+pub(super) fn begin(dispatcher: &Dispatcher, call: &Call, history: &mut History) -> Time {
+    history.attempts += 1;
+    dispatcher.tell(&Event::Sent { group: &call.group, attempt: history.attempts });
+    dispatcher.clock.now()
+}
+
+/// Judges and settles an attempt that began at a time and with a timeout, and says what comes next.
+pub(super) fn finish(
+    dispatcher: &Dispatcher,
+    call: &Call,
+    history: &mut History,
+    permit: Permit,
+    (began, timeout): (Time, Duration),
+    result: Result<Answer, TransportError>,
+) -> Step {
+    let clock = &*dispatcher.clock;
     let result = secret::hide(result, &dispatcher.headers);
     let ended = clock.now();
     history.latency = ended.since(began);
@@ -152,7 +169,7 @@ pub(crate) fn attempt(
     if let Finding::Bad(Bad { what: What::Undecodable { message, .. }, .. }) = &mut judged.finding {
         *message = secret::hide_text(std::mem::take(message), &dispatcher.headers);
     }
-    settle(permit, &judged, ended);
+    settle(permit, &judged, ended, history.latency);
     let Judged { report, request_id, finding } = judged;
     match finding {
         Finding::Good { status, body, peek } => {
@@ -165,35 +182,39 @@ pub(crate) fn attempt(
     }
 }
 
-fn settle(permit: Permit, judged: &Judged, now: Time) {
-    let settlement = match &judged.finding {
-        Finding::Good { peek, .. } => Settlement {
-            verdict: Verdict::Ok,
-            is_connect_failure: false,
-            failure: None,
-            is_sent: true,
-            refused: None,
-            report: &judged.report,
-            used: peek.usage.as_ref().map(|usage| usage.total),
-        },
+fn settle(permit: Permit, judged: &Judged, now: Time, latency: Duration) {
+    let good = Settlement {
+        verdict: Verdict::Ok,
+        is_connect_failure: false,
+        failure: None,
+        is_sent: true,
+        sent_after: Duration::ZERO,
+        latency,
+        is_overload: false,
+        refused: None,
+        report: &judged.report,
+        used: None,
+    };
+    match &judged.finding {
+        Finding::Good { peek, .. } => {
+            let used = peek.usage.as_ref().map(|usage| usage.total);
+            permit.settle(now, &Settlement { used, ..good });
+        }
         Finding::Bad(bad) => {
             let verdict = bad.verdict();
             let cause = (verdict == Verdict::Ill).then(|| bad.cause());
-            return permit.settle(
-                now,
-                &Settlement {
-                    verdict,
-                    is_connect_failure: bad.is_connect_failure(),
-                    failure: cause.as_deref(),
-                    is_sent: bad.is_sent(),
-                    refused: bad.refusal(),
-                    report: &judged.report,
-                    used: None,
-                },
-            );
+            let settlement = Settlement {
+                verdict,
+                is_connect_failure: bad.is_connect_failure(),
+                failure: cause.as_deref(),
+                is_sent: bad.is_sent(),
+                is_overload: bad.is_overload(),
+                refused: bad.refused(),
+                ..good
+            };
+            permit.settle(now, &settlement);
         }
-    };
-    permit.settle(now, &settlement);
+    }
 }
 
 /// Decides what follows an attempt that brought no answer.
@@ -218,7 +239,16 @@ fn next(
         Decision::GiveUp(Why::NotRetryable)
     } else {
         let roll = fastrand::f64();
-        retry::decide(&dispatcher.rules, history.tally, &bad.class, bad.hint, Some(left), roll)
+        let rules = &dispatcher.rules;
+        match retry::decide(rules, history.tally, &bad.class, bad.hint, Some(left), roll) {
+            // A row is not to be lost because others fail too: what is left is half of it at least.
+            Decision::Retry { after } if matches!(bad.class, Class::Ill) => {
+                let now = dispatcher.clock.now();
+                let put_off = dispatcher.gate.put_off(&call.group, now);
+                Decision::Retry { after: after.max(put_off.min(left / 2)) }
+            }
+            other => other,
+        }
     };
     let (group, cause, attempts) = (&*call.group, bad.cause(), history.attempts);
     match decision {

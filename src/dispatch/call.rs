@@ -1,5 +1,5 @@
 use crate::transport::Method;
-use crate::usage::weigh;
+use crate::usage::{Weight, weigh};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub struct Call {
     /// The limit group: calls of one group share the server's limits, most often a model's name.
     pub group: Arc<str>,
     /// Tokens that the call is charged when it is admitted.
-    pub weight: u64,
+    pub weight: Weight,
     /// Time for all attempts with the waits between them, counted from when the call first asks
     /// to be admitted. `None` takes the client's.
     pub deadline: Option<Duration>,
@@ -26,7 +26,7 @@ impl Call {
     /// A call with the weight of its body.
     pub fn new(method: Method, url: Arc<str>, body: impl Into<Box<[u8]>>, group: Arc<str>) -> Call {
         let body = body.into();
-        let weight = if body.is_empty() { 0 } else { weigh(&body) };
+        let weight = if body.is_empty() { Weight::default() } else { weigh(&body) };
         Call { method, url, body, group, weight, deadline: None }
     }
 }

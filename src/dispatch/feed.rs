@@ -1,7 +1,7 @@
 //! The calls of a pool that wait: in line for the gate, or to be tried again.
 
 use super::attempt::History;
-use super::gate::{Permit, Place, Refusal};
+use super::gate::{Permit, Refusal, Seat};
 use super::meter::Held;
 use super::pool::Job;
 use super::{Call, Dispatcher};
@@ -23,6 +23,7 @@ pub(super) struct Pending<T> {
 /// What waits, by limit group, and what is in flight.
 #[derive(Debug)]
 pub(super) struct Feed<T> {
+    share: f64,
     lines: Vec<Line<T>>,
     groups: HashMap<Arc<str>, usize>,
     retries: BinaryHeap<Reverse<Retry<T>>>,
@@ -42,7 +43,8 @@ pub(super) struct Feed<T> {
 #[derive(Debug)]
 struct Line<T> {
     ready: VecDeque<Box<Pending<T>>>,
-    place: Option<Place>,
+    /// Its place among those who wait at the gate.
+    seat: Option<Seat>,
 }
 
 #[derive(Debug)]
@@ -81,8 +83,10 @@ pub(super) enum Take<T> {
 }
 
 impl<T> Feed<T> {
-    pub(super) fn new() -> Feed<T> {
+    /// An empty one, whose calls have `share` beside those of others.
+    pub(super) fn new(share: f64) -> Feed<T> {
         Feed {
+            share,
             lines: Vec::new(),
             groups: HashMap::new(),
             retries: BinaryHeap::new(),
@@ -122,7 +126,7 @@ impl<T> Feed<T> {
         let mut all: Vec<_> = self.lines.iter_mut().flat_map(|line| line.ready.drain(..)).collect();
         all.extend(self.retries.drain().map(|Reverse(retry)| retry.pending));
         for line in &mut self.lines {
-            line.place = None;
+            line.seat = None;
         }
         all
     }
@@ -139,7 +143,7 @@ impl<T> Feed<T> {
         let mut refused: Option<Refusal> = None;
         for step in 0..self.lines.len() {
             let at = (self.next_line + step) % self.lines.len();
-            match self.lines[at].admit(dispatcher, now, fail) {
+            match self.lines[at].admit(dispatcher, self.share, now, fail) {
                 None => {}
                 Some(Ok((pending, permit))) => {
                     self.next_line = at + 1;
@@ -184,7 +188,7 @@ impl<T> Feed<T> {
         if let Some(&line) = self.groups.get(group) {
             return line;
         }
-        self.lines.push(Line { ready: VecDeque::new(), place: None });
+        self.lines.push(Line { ready: VecDeque::new(), seat: None });
         self.groups.insert(group.clone(), self.lines.len() - 1);
         self.lines.len() - 1
     }
@@ -204,12 +208,15 @@ impl<T> Line<T> {
     fn admit(
         &mut self,
         dispatcher: &Dispatcher,
+        share: f64,
         now: Time,
         fail: &mut impl FnMut(Box<Pending<T>>, Error),
     ) -> Option<Result<(Box<Pending<T>>, Permit), Refusal>> {
         loop {
             let Some(first) = self.ready.front_mut() else {
-                self.place = None;
+                if let Some(seat) = &mut self.seat {
+                    seat.leave();
+                }
                 return None;
             };
             let history = first.history(dispatcher, now);
@@ -219,8 +226,9 @@ impl<T> Line<T> {
                 fail(self.ready.pop_front().expect("it is there"), error);
                 continue;
             }
-            let (group, weight) = (&first.call.group, first.call.weight);
-            match dispatcher.gate.try_enter(now, group, weight, &mut self.place) {
+            let (gate, call) = (&dispatcher.gate, &first.call);
+            let seat = self.seat.get_or_insert_with(|| gate.seat(&call.group, share));
+            match gate.try_enter(now, call.weight, seat) {
                 Ok(permit) => {
                     let pending = self.ready.pop_front().expect("it is there");
                     return Some(Ok((pending, permit)));

@@ -1,5 +1,6 @@
 //! What an answer, or its absence, means.
 
+use super::gate::Refused;
 use crate::error::{ApiError, Error, Timeout, TransportError, TransportErrorKind, Undecodable};
 use crate::policy::breaker::Verdict;
 use crate::policy::retry::Why;
@@ -132,10 +133,21 @@ impl Bad {
         }
     }
 
-    /// For which limit the server refused, and how long everybody should hold back.
-    pub(super) fn refusal(&self) -> Option<(Scope, Duration)> {
+    /// Whether the server has more to do than it can, so that fewer at once would help.
+    pub(super) fn is_overload(&self) -> bool {
+        match &self.what {
+            What::Fault(fault, _) => {
+                matches!(self.class, Class::SlowDown) || matches!(fault.status, 503 | 504 | 529)
+            }
+            What::Broken(broken) => matches!(broken.kind, TransportErrorKind::Timeout(_)),
+            What::Undecodable { .. } => false,
+        }
+    }
+
+    /// For which limit the server refused, and how long everybody should hold back at most.
+    pub(super) fn refused(&self) -> Option<Refused> {
         const SHORTEST: Duration = Duration::from_millis(50);
-        let (scope, length) = match self.class {
+        let (scope, pause) = match self.class {
             // A large request may have to wait long where smaller ones need not.
             Class::Throttled { scope: Scope::Tokens } => {
                 (Scope::Tokens, Duration::from_millis(250))
@@ -143,16 +155,21 @@ impl Bad {
             Class::Throttled { scope: scope @ Scope::Day } => {
                 (scope, self.hint.unwrap_or(Duration::from_secs(10)).min(Duration::from_secs(60)))
             }
-            Class::Throttled { scope } => {
-                (scope, self.hint.unwrap_or(Duration::from_millis(500)).min(Duration::from_secs(5)))
-            }
+            Class::Throttled { scope } => (
+                scope,
+                self.hint.unwrap_or(Duration::from_millis(500)).min(Duration::from_secs(60)),
+            ),
             Class::SlowDown => {
-                let length = self.hint.unwrap_or(Duration::from_secs(2));
-                (Scope::Unknown, length.min(Duration::from_secs(30)))
+                let pause = self.hint.unwrap_or(Duration::from_secs(2));
+                (Scope::Unknown, pause.min(Duration::from_secs(30)))
             }
             _ => return None,
         };
-        Some((scope, length.max(SHORTEST)))
+        let limit = match &self.what {
+            What::Fault(fault, _) => fault::named_limit(fault),
+            _ => None,
+        };
+        Some(Refused { scope, pause: pause.max(SHORTEST), limit })
     }
 
     /// The failure in a few words, for logs and observers.

@@ -19,6 +19,8 @@ mod judge;
 mod meter;
 mod pool;
 mod secret;
+#[cfg(test)]
+mod simulated;
 
 use crate::clock::{Clock, Stop};
 use crate::error::Error;
@@ -31,7 +33,7 @@ use std::time::Duration;
 pub use attempt::{Facts, Reply};
 pub use call::Call;
 pub use event::{Event, Observer};
-pub use gate::{Cause, Gate, Limits};
+pub use gate::{Adjustment, Cause, Gate, Limits, Quantity};
 pub use meter::{Held, HeldBack, Meter, Progress};
 pub use pool::{Delivered, Intake, Job, Pool, PoolOptions, Received};
 

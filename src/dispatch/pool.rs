@@ -47,7 +47,7 @@ pub struct Delivered<T> {
 }
 
 /// How a pool works.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PoolOptions {
     /// How many jobs may be inside at once: taken in, and not yet released by whoever takes the
@@ -55,12 +55,27 @@ pub struct PoolOptions {
     pub window: Option<usize>,
     /// Ends the work early.
     pub stop: Stop,
+    /// The share of this pool where several want the same limit: one of 2 sends twice as much as
+    /// one of 1. Single calls have 1. Default: 1.
+    pub share: f64,
 }
 
 impl PoolOptions {
     /// Options with a window, and a stop that ends the work early.
     pub fn new(window: Option<usize>, stop: &Stop) -> PoolOptions {
-        PoolOptions { window, stop: stop.clone() }
+        PoolOptions { window, stop: stop.clone(), share: 1.0 }
+    }
+
+    /// Sets the share of this pool. Default: 1.
+    pub fn share(mut self, share: f64) -> PoolOptions {
+        self.share = share;
+        self
+    }
+}
+
+impl Default for PoolOptions {
+    fn default() -> PoolOptions {
+        PoolOptions::new(None, &Stop::new())
     }
 }
 
@@ -151,7 +166,7 @@ impl<T: Send + 'static> Pool<T> {
             also.raise();
         });
         let shared = Arc::new(Shared {
-            feed: Mutex::new(Feed::new()),
+            feed: Mutex::new(Feed::new(options.share)),
             crew: Mutex::new(Crew { idle: Vec::new(), all: Vec::new(), is_dismissed: false }),
             stop: options.stop,
             window,
@@ -300,6 +315,7 @@ impl<T: Send + 'static> Shared<T> {
 
     /// The pacer: hands out what the gate admits, and waits for what it does not.
     fn pace(self: &Arc<Self>, results: &Sender<Delivered<T>>, _hold: Hold) {
+        let _member = self.dispatcher.gate.join();
         let clock = &*self.dispatcher.clock;
         let signal = self.dispatcher.gate.signal();
         loop {
@@ -514,7 +530,7 @@ impl<T: Send + 'static> Shared<T> {
                     }
                     _ => true,
                 };
-                if is_news || self.dispatcher.gate.has_callers() {
+                if is_news || self.dispatcher.gate.is_shared() {
                     self.dispatcher.gate.signal().raise();
                 }
                 // Until here the worker counted as busy, so that a manual clock stood still.

@@ -1,6 +1,7 @@
 //! Whether the server is worth asking at all.
 
 use crate::clock::Time;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// When the circuit opens and closes.
@@ -60,6 +61,21 @@ pub enum Admission {
     Until(Time),
 }
 
+/// A result, as the breaker hears of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Heard {
+    /// Whether the call was admitted as a probe.
+    pub is_probe: bool,
+    /// The number that the call was admitted under.
+    pub number: u64,
+    /// When it was admitted.
+    pub sent_at: Time,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// Whether no connection could be made.
+    pub is_connect_failure: bool,
+}
+
 /// A change that a result brought about, for those who tell of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -71,6 +87,11 @@ pub enum Change {
 
 /// Parts of the window: old results leave it a part at a time.
 const PARTS: usize = 10;
+/// Failures that are looked at together, and the share of them among the calls that were sent
+/// between the first and the last one from which the server is in trouble. Where failures come
+/// sooner than answers, a few of very many calls are all that is heard at first.
+const TOGETHER: usize = 20;
+const DENSE: f64 = 0.4;
 /// Probes of the second round, before the circuit closes.
 const SECOND_ROUND: u32 = 4;
 /// How long a probe may be without a result before the next one is let through.
@@ -84,6 +105,10 @@ pub struct Breaker {
     parts: [Part; PARTS],
     failures_in_a_row: u32,
     connect_failures: u32,
+    /// How many calls were admitted.
+    admitted: u64,
+    /// The numbers of the latest failures.
+    latest: VecDeque<u64>,
     /// How often it has opened without closing in between.
     openings: u32,
     /// Since when it has not been closed.
@@ -115,6 +140,8 @@ impl Breaker {
             parts: [Part::default(); PARTS],
             failures_in_a_row: 0,
             connect_failures: 0,
+            admitted: 0,
+            latest: VecDeque::new(),
             openings: 0,
             open_since: None,
             closed_at: Time::ZERO,
@@ -126,8 +153,19 @@ impl Breaker {
         self.open_since
     }
 
+    /// The number of the call that was admitted last.
+    pub fn admitted(&self) -> u64 {
+        self.admitted
+    }
+
     /// Whether a call may go now. A probe is counted from here on, until its result is recorded.
     pub fn admit(&mut self, now: Time) -> Admission {
+        let admission = self.may_pass(now);
+        self.admitted += u64::from(!matches!(admission, Admission::Until(_)));
+        admission
+    }
+
+    fn may_pass(&mut self, now: Time) -> Admission {
         if let State::Open { until } = self.state {
             if now < until {
                 return Admission::Until(until);
@@ -152,20 +190,11 @@ impl Breaker {
         Admission::Until(patience_ends)
     }
 
-    /// Takes in a result. `sent_at` is when the call was admitted, and `roll` from 0 to 1 spreads the
-    /// time for which the circuit is open.
-    pub fn record(
-        &mut self,
-        now: Time,
-        is_probe: bool,
-        sent_at: Time,
-        verdict: Verdict,
-        is_connect_failure: bool,
-        roll: f64,
-    ) -> Option<Change> {
-        match (is_probe, self.state) {
-            (true, State::HalfOpen { .. }) => self.record_probe(now, verdict, roll),
-            (_, State::Closed) => self.record_call(now, sent_at, verdict, is_connect_failure, roll),
+    /// Takes in a result. `roll` from 0 to 1 spreads the time for which the circuit is open.
+    pub fn record(&mut self, now: Time, heard: &Heard, roll: f64) -> Option<Change> {
+        match (heard.is_probe, self.state) {
+            (true, State::HalfOpen { .. }) => self.record_probe(now, heard.verdict, roll),
+            (_, State::Closed) => self.record_call(now, heard, roll),
             // The late result of a call from before says nothing of the server now.
             _ => None,
         }
@@ -194,33 +223,37 @@ impl Breaker {
         }
     }
 
-    fn record_call(
-        &mut self,
-        now: Time,
-        sent_at: Time,
-        verdict: Verdict,
-        is_connect_failure: bool,
-        roll: f64,
-    ) -> Option<Change> {
-        match verdict {
+    fn record_call(&mut self, now: Time, heard: &Heard, roll: f64) -> Option<Change> {
+        match heard.verdict {
             Verdict::Ignored => return None,
             // A call from before the circuit was open tells of that time.
-            _ if sent_at < self.closed_at => return None,
+            _ if heard.sent_at < self.closed_at => return None,
             Verdict::Ok => {
                 self.failures_in_a_row = 0;
                 self.connect_failures = 0;
                 self.part(now).ok += 1;
+                return None;
             }
             Verdict::Ill => {
                 self.failures_in_a_row += 1;
                 self.connect_failures =
-                    if is_connect_failure { self.connect_failures + 1 } else { 0 };
+                    if heard.is_connect_failure { self.connect_failures + 1 } else { 0 };
                 self.part(now).ill += 1;
+                if self.latest.len() == TOGETHER {
+                    self.latest.pop_front();
+                }
+                self.latest.push_back(heard.number);
             }
         }
         let is_dead = self.connect_failures >= self.rules.connect_failures
             || self.failures_in_a_row >= self.rules.failures_in_a_row;
-        (is_dead || self.is_failing(now)).then(|| self.open(now, roll))
+        ((is_dead || self.is_failing(now)) && self.is_dense()).then(|| self.open(now, roll))
+    }
+
+    fn is_dense(&self) -> bool {
+        let (first, last) = (self.latest.iter().min(), self.latest.iter().max());
+        let between = first.zip(last).map_or(0, |(first, last)| last - first + 1);
+        self.latest.len() as f64 >= DENSE * between as f64
     }
 
     fn is_failing(&self, now: Time) -> bool {
@@ -268,6 +301,7 @@ impl Breaker {
         self.parts = [Part::default(); PARTS];
         self.failures_in_a_row = 0;
         self.connect_failures = 0;
+        self.latest.clear();
         self.openings = 0;
         self.open_since = None;
         Change::Closed
@@ -283,9 +317,13 @@ mod tests {
         Time::from_origin(Duration::from_secs_f64(seconds))
     }
 
+    fn heard(is_probe: bool, sent_at: f64, verdict: Verdict, is_connect_failure: bool) -> Heard {
+        Heard { is_probe, number: 1, sent_at: at(sent_at), verdict, is_connect_failure }
+    }
+
     fn feed(breaker: &mut Breaker, now: f64, verdict: Verdict, count: u32) {
         for _ in 0..count {
-            breaker.record(at(now), false, at(now), verdict, false, 1.0);
+            breaker.record(at(now), &heard(false, now, verdict, false), 1.0);
         }
     }
 
@@ -310,6 +348,22 @@ mod tests {
     }
 
     #[test]
+    fn a_few_of_very_many_that_fail_before_any_answer_comes_do_not_open_it() {
+        let mut breaker = Breaker::new(Rules::default());
+        let fail = |breaker: &mut Breaker, number| {
+            let heard = Heard { number, ..heard(false, 1.0, Verdict::Ill, false) };
+            breaker.record(at(1.0), &heard, 1.0)
+        };
+        for number in 0..200 {
+            assert_eq!(fail(&mut breaker, 100 * number), None);
+        }
+        for number in 0..19 {
+            assert_eq!(fail(&mut breaker, 30_000 + number), None);
+        }
+        assert!(fail(&mut breaker, 30_019).is_some(), "all of them one after another do");
+    }
+
+    #[test]
     fn old_failures_are_forgotten() {
         let mut breaker = Breaker::new(Rules::default());
         feed(&mut breaker, 1.0, Verdict::Ill, 19);
@@ -330,7 +384,7 @@ mod tests {
         let mut breaker = Breaker::new(Rules::default());
         for n in 0..10 {
             assert_eq!(breaker.admit(at(1.0)), Admission::Yes, "{n}");
-            breaker.record(at(1.0), false, at(1.0), Verdict::Ill, true, 1.0);
+            breaker.record(at(1.0), &heard(false, 1.0, Verdict::Ill, true), 1.0);
         }
         assert!(matches!(breaker.admit(at(1.0)), Admission::Until(_)));
     }
@@ -340,13 +394,13 @@ mod tests {
         let mut breaker = opened();
         assert_eq!(breaker.admit(at(6.0)), Admission::Probe);
         assert!(matches!(breaker.admit(at(6.0)), Admission::Until(_)));
-        breaker.record(at(6.5), true, at(6.0), Verdict::Ok, false, 1.0);
+        breaker.record(at(6.5), &heard(true, 6.0, Verdict::Ok, false), 1.0);
         for _ in 0..4 {
             assert_eq!(breaker.admit(at(7.0)), Admission::Probe);
         }
         assert!(matches!(breaker.admit(at(7.0)), Admission::Until(_)));
         for _ in 0..4 {
-            breaker.record(at(7.5), true, at(7.0), Verdict::Ok, false, 1.0);
+            breaker.record(at(7.5), &heard(true, 7.0, Verdict::Ok, false), 1.0);
         }
         assert_eq!(breaker.admit(at(7.5)), Admission::Yes);
         assert_eq!(breaker.open_since(), None);
@@ -358,7 +412,7 @@ mod tests {
         let mut now = 6.0;
         for length in [3.0, 4.5, 6.75, 10.0, 10.0] {
             assert_eq!(breaker.admit(at(now)), Admission::Probe);
-            breaker.record(at(now), true, at(now), Verdict::Ill, false, 1.0);
+            breaker.record(at(now), &heard(true, now, Verdict::Ill, false), 1.0);
             let Admission::Until(until) = breaker.admit(at(now)) else { panic!("it is open") };
             assert!(until.since(at(now + length - 0.001)) <= Duration::from_millis(2), "{until:?}");
             now += length + 0.001;
@@ -371,7 +425,7 @@ mod tests {
         // The classic fault: half-open for ever because a probe was cancelled.
         let mut breaker = opened();
         assert_eq!(breaker.admit(at(6.0)), Admission::Probe);
-        breaker.record(at(6.0), true, at(6.0), Verdict::Ignored, false, 1.0);
+        breaker.record(at(6.0), &heard(true, 6.0, Verdict::Ignored, false), 1.0);
         assert_eq!(breaker.admit(at(6.0)), Admission::Probe);
     }
 
@@ -405,7 +459,7 @@ mod tests {
                         let verdict = if step == 2 { Verdict::Ok } else { Verdict::Ill };
                         let is_probe = probes > 0;
                         probes -= u32::from(is_probe);
-                        breaker.record(at(now), is_probe, at(now), verdict, false, roll);
+                        breaker.record(at(now), &heard(is_probe, now, verdict, false), roll);
                     }
                     4 => feed(&mut breaker, now, Verdict::Ill, 20),
                     _ => feed(&mut breaker, now, Verdict::Ok, 20),

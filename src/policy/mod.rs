@@ -4,8 +4,14 @@
 //! - `retry` - whether there is another try.
 //! - `breaker` - whether the server is worth asking at all.
 //! - `budget` - how much may be sent now.
+//! - `quota` - how many retries are affordable.
+//! - `search` - finding a limit that nobody told.
+//! - `concurrency` - how many may be in flight.
 
 pub mod backoff;
 pub mod breaker;
 pub mod budget;
+pub mod concurrency;
+pub mod quota;
 pub mod retry;
+pub mod search;

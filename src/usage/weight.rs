@@ -7,18 +7,37 @@ use std::fmt;
 /// Source: a 1024 x 1024 image at high detail costs 765 tokens by the published rule.
 const ATTACHMENT: u64 = 765;
 
+/// What a request weighs against the limits of tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Weight {
+    /// Tokens that the model reads.
+    pub input: u64,
+    /// The most that it may write, over all answers; 0 where the request sets no ceiling.
+    pub ceiling: u64,
+}
+
+impl Weight {
+    /// What a server may charge: what is read, and all that may be written.
+    pub fn total(self) -> u64 {
+        self.input.saturating_add(self.ceiling)
+    }
+}
+
 /// The tokens that a server may charge for a request: an estimate for limits, not for money.
 ///
 /// It is what the rate limit guide describes: characters / 4 of what the model reads, and the
 /// most that it may write, for each of `n` answers. A request that sets no ceiling is counted
 /// without its output. Text that is not a JSON object counts a quarter of its bytes.
-pub fn weigh(body: &[u8]) -> u64 {
+pub fn weigh(body: &[u8]) -> Weight {
     let mut sum = Sum::default();
     let mut json = serde_json::Deserializer::from_slice(body);
     if sum.deserialize_top(&mut json).is_err() {
-        return (body.len() as u64).div_ceil(4);
+        return Weight { input: (body.len() as u64).div_ceil(4), ceiling: 0 };
     }
-    sum.characters.div_ceil(4) + sum.tokens + sum.ceiling * sum.answers.max(1)
+    Weight {
+        input: sum.characters.div_ceil(4) + sum.tokens,
+        ceiling: sum.ceiling.saturating_mul(sum.answers.max(1)),
+    }
 }
 
 #[derive(Debug, Default)]
@@ -154,7 +173,7 @@ mod tests {
             ("not json", 2),
         ];
         for (body, expected) in cases {
-            assert_eq!(weigh(body.as_bytes()), *expected, "{body}");
+            assert_eq!(weigh(body.as_bytes()).total(), *expected, "{body}");
         }
     }
 }

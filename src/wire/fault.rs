@@ -185,6 +185,11 @@ fn refused(fault: &Fault) -> Class {
     Class::Throttled { scope }
 }
 
+/// The limit that the text of a refusal names, as in "(RPM): Limit 500, Used 500, Requested 1".
+pub fn named_limit(fault: &Fault) -> Option<u64> {
+    number_after(&fault.message.to_ascii_lowercase(), "limit ").filter(|&limit| limit > 0)
+}
+
 fn number_after(text: &str, word: &str) -> Option<u64> {
     let rest = &text[text.find(word)? + word.len()..];
     let digits: String = rest

@@ -94,7 +94,23 @@ pub struct Run {
     /// Tokens a minute, for each model [default: what the server's headers say]
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub tokens_per_minute: Option<u64>,
-    /// Requests in flight at most [default: OPENAI_MAX_CONCURRENCY or 128]
+    /// Requests a day, for each model [default: none]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub requests_per_day: Option<u64>,
+    /// Tokens a day, for each model [default: none]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub tokens_per_day: Option<u64>,
+    /// Models that share their limits, such as `gpt-4o-2024-*=gpt-4o`; may be repeated
+    #[arg(long, value_name = "PATTERN=NAME", help_heading = "Limits")]
+    pub limit_group: Vec<String>,
+    /// Exactly this many requests in flight, if the limits allow them [default: as many as the
+    /// limits and the server's latency need]
+    #[arg(long, value_name = "N", conflicts_with_all = ["min_concurrency", "max_concurrency"], help_heading = "Limits")]
+    pub concurrency: Option<usize>,
+    /// Requests in flight at least, however slow or overloaded the server [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub min_concurrency: Option<usize>,
+    /// Requests in flight at most [default: OPENAI_MAX_CONCURRENCY or 1024]
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub max_concurrency: Option<usize>,
     /// Tries after the first, for each row; refusals for the rate limit count a tenth [default: 8]

@@ -1,6 +1,6 @@
 //! The machine's limits of files and threads.
 
-use openai_bulk::config::Config;
+use openai_bulk::config::{Config, Origin};
 
 /// Files that the program needs besides its connections.
 const OTHER_FILES: u64 = 64;
@@ -29,6 +29,8 @@ pub fn raise_limits() {
 /// `per_request` is how many files a request takes: two where the server is in this process.
 pub fn fit(config: Config, per_request: u64) -> Config {
     let wanted = config.get_max_concurrency() as u64;
+    let config_floor = config.get_min_concurrency();
+    let is_set = config.origin("OPENAI_MAX_CONCURRENCY") != Some(Origin::Default);
     let files = open_files().saturating_sub(OTHER_FILES) / per_request;
     let threads = threads().saturating_sub(OTHER_THREADS) / per_request;
     let most = files.min(threads).max(1);
@@ -37,6 +39,11 @@ pub fn fit(config: Config, per_request: u64) -> Config {
     }
     let (what, command) =
         if files <= threads { ("open files", "ulimit -n") } else { ("threads", "ulimit -u") };
+    let config = config.min_concurrency(config_floor.min(most as usize));
+    // Nobody is told that a default does not fit.
+    if !is_set {
+        return config.max_concurrency(most as usize);
+    }
     eprintln!(
         "note: this machine's limit of {what} allows {most} requests in flight, not {wanted}; `{command}` shows it"
     );

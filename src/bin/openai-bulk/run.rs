@@ -151,6 +151,21 @@ fn limits(args: &Run, mut config: Config) -> Config {
     if let Some(limit) = args.tokens_per_minute {
         config = config.tokens_per_minute(limit);
     }
+    if let Some(limit) = args.requests_per_day {
+        config = config.requests_per_day(limit);
+    }
+    if let Some(limit) = args.tokens_per_day {
+        config = config.tokens_per_day(limit);
+    }
+    if !args.limit_group.is_empty() {
+        config = config.limit_groups(args.limit_group.join(","));
+    }
+    if let Some(exact) = args.concurrency {
+        config = config.min_concurrency(exact).max_concurrency(exact);
+    }
+    if let Some(limit) = args.min_concurrency {
+        config = config.min_concurrency(limit);
+    }
     if let Some(limit) = args.max_concurrency {
         config = config.max_concurrency(limit);
     }

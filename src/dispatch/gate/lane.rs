@@ -1,0 +1,441 @@
+use super::journal::{Adjustment, Journal, Quantity};
+use super::permit::{Charge, Permit, Refused, Settlement};
+use super::seat::Turn;
+use super::{Cause, Limits, Refusal};
+use crate::clock::Time;
+use crate::error::CircuitOpen;
+use crate::policy::breaker::{Admission, Breaker, Change, Verdict};
+use crate::policy::budget::Budget;
+use crate::policy::concurrency::{Concurrency, Reason};
+use crate::policy::quota::Quota;
+use crate::policy::search::Search;
+use crate::usage::{Outputs, Weight};
+use crate::wire::fault::Scope;
+use crate::wire::headers::{Level, RateReport};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) const REQUESTS: usize = 0;
+pub(super) const TOKENS: usize = 1;
+const PROJECT_TOKENS: usize = 2;
+const DAY_REQUESTS: usize = 3;
+const DAY_TOKENS: usize = 4;
+/// The budgets of a lane.
+pub(super) const BUDGETS: usize = 5;
+
+/// A rate has changed if it differs by this share from what the journal says.
+const NOTED: f64 = 0.05;
+/// The shortest pause after a refusal, which doubles while nothing but refusals comes.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// The state of one limit group.
+#[derive(Debug)]
+pub(super) struct Lane {
+    group: Arc<str>,
+    budgets: [Option<Budget>; BUDGETS],
+    /// For requests and for tokens.
+    searches: [Search; 2],
+    pub(super) concurrency: Concurrency,
+    pub(super) quota: Quota,
+    breaker: Breaker,
+    pause: Pause,
+    outputs: Outputs,
+    in_flight: usize,
+    pub(super) queue: BTreeSet<Turn>,
+    last_failure: String,
+    /// The rates that the journal tells last.
+    noted: [Option<f64>; 2],
+}
+
+/// Holds everybody back after a refusal, once for all refusals of the same moment.
+#[derive(Debug, Default)]
+struct Pause {
+    began: Option<Time>,
+    until: Time,
+    /// Pauses since the last answer.
+    strikes: u32,
+}
+
+impl Lane {
+    pub(super) fn new(group: Arc<str>, limits: &Limits, now: Time) -> Lane {
+        let stated = |rate: Option<f64>| rate.map(|rate| Budget::stated(rate, limits.burst, now));
+        let daily = |rate: Option<f64>| rate.map(|rate| Budget::daily(rate, now));
+        let budgets = [
+            stated(limits.requests_per_minute),
+            stated(limits.tokens_per_minute),
+            None,
+            daily(limits.requests_per_day),
+            daily(limits.tokens_per_day),
+        ];
+        let is_known = budgets[REQUESTS].is_some() || budgets[TOKENS].is_some();
+        Lane {
+            group,
+            noted: [limits.requests_per_minute, limits.tokens_per_minute],
+            budgets,
+            searches: [Search::new(now), Search::new(now)],
+            concurrency: Concurrency::new(limits.min_concurrency, limits.max_concurrency, is_known),
+            quota: Quota::new(now),
+            breaker: Breaker::new(limits.breaker),
+            pause: Pause::default(),
+            outputs: Outputs::default(),
+            in_flight: 0,
+            queue: BTreeSet::new(),
+            last_failure: String::new(),
+        }
+    }
+
+    /// Takes other limits from the user.
+    pub(super) fn restate(&mut self, limits: &Limits, now: Time, journal: &mut Journal) {
+        let rates = [
+            (REQUESTS, limits.requests_per_minute),
+            (TOKENS, limits.tokens_per_minute),
+            (DAY_REQUESTS, limits.requests_per_day.map(|rate| rate / 1_440.0)),
+            (DAY_TOKENS, limits.tokens_per_day.map(|rate| rate / 1_440.0)),
+        ];
+        for (which, rate) in rates {
+            match (&mut self.budgets[which], rate) {
+                (Some(budget), rate) => budget.restate(rate, now),
+                (None, Some(rate)) if which >= DAY_REQUESTS => {
+                    self.budgets[which] = Some(Budget::daily(rate * 1_440.0, now));
+                }
+                (None, Some(rate)) => {
+                    self.budgets[which] = Some(Budget::stated(rate, limits.burst, now));
+                }
+                (None, None) => {}
+            }
+        }
+        let changed = self.concurrency.restate(limits.min_concurrency, limits.max_concurrency, now);
+        self.note_concurrency(changed, now, journal);
+        self.note_rates("stated", now, journal);
+    }
+
+    /// The requests and tokens a minute that are in force, where known.
+    pub(super) fn rates(&self) -> (Option<f64>, Option<f64>) {
+        (self.rate(REQUESTS), self.rate(TOKENS))
+    }
+
+    fn rate(&self, which: usize) -> Option<f64> {
+        let known = self.budgets[which].as_ref().map(Budget::per_minute);
+        match (known, self.searches[which].found()) {
+            (Some(known), Some(found)) => Some(known.min(found)),
+            (known, found) => known.or(found),
+        }
+    }
+
+    /// Whether a call may go, as far as the budgets and the pause are concerned.
+    pub(super) fn may_send(
+        &mut self,
+        now: Time,
+        weight: Weight,
+        limits: &Limits,
+        journal: &mut Journal,
+    ) -> Result<(), Refusal> {
+        if self.pause.until > now {
+            return Err(Refusal::new(Cause::Pause, Some(self.pause.until)));
+        }
+        let grown = self.concurrency.look(now);
+        self.note_concurrency(grown, now, journal);
+        if self.in_flight >= self.concurrency.limit().min(limits.max_concurrency.max(1)) {
+            let until = self.concurrency.bind(now);
+            return Err(Refusal::new(Cause::Concurrency, until));
+        }
+        let costs = self.costs(weight);
+        for (which, budget) in self.budgets.iter_mut().enumerate() {
+            let Some(budget) = budget else { continue };
+            let wait = budget.wait(now, costs[which]);
+            if wait > Duration::ZERO {
+                let is_requests = matches!(which, REQUESTS | DAY_REQUESTS);
+                let cause = if is_requests { Cause::Requests } else { Cause::Tokens };
+                return Err(Refusal::new(cause, Some(now + wait)));
+            }
+        }
+        let expected = self.expected(weight);
+        for (search, cost, cause) in
+            [(REQUESTS, 1.0, Cause::Requests), (TOKENS, expected, Cause::Tokens)]
+        {
+            let wait = self.searches[search].wait(now, cost);
+            if wait > Duration::ZERO {
+                return Err(Refusal::new(cause, Some(now + wait)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the circuit lets a call pass, and as a probe. A yes must be followed by the sending.
+    pub(super) fn pass_breaker(&mut self, now: Time, limits: &Limits) -> Result<bool, Refusal> {
+        match self.breaker.admit(now) {
+            Admission::Yes => Ok(false),
+            Admission::Probe => Ok(true),
+            Admission::Until(until) => {
+                let open_for =
+                    self.breaker.open_since().map_or(Duration::ZERO, |since| now.since(since));
+                let given_up = (open_for >= limits.patience).then(|| {
+                    CircuitOpen::new(open_for, until.since(now), self.last_failure.clone())
+                });
+                Err(Refusal { cause: Cause::Circuit, until: Some(until), given_up })
+            }
+        }
+    }
+
+    pub(super) fn send(
+        &mut self,
+        now: Time,
+        lane: usize,
+        weight: Weight,
+        is_probe: bool,
+    ) -> Permit {
+        let costs = self.costs(weight);
+        let mut charge = Box::<Charge>::default();
+        for (which, budget) in self.budgets.iter_mut().enumerate() {
+            charge.receipts[which] = budget.as_mut().map(|budget| budget.charge(now, costs[which]));
+        }
+        let expected = self.expected(weight);
+        charge.traces =
+            [self.searches[REQUESTS].charge(now, 1.0), self.searches[TOKENS].charge(now, expected)];
+        self.in_flight += 1;
+        let number = self.breaker.admitted();
+        Permit { gate: None, lane, sent_at: now, weight, charge, is_probe, number }
+    }
+
+    /// What a call costs in each budget. Where the server tells its level, all that the call may
+    /// write counts, as servers charge it; elsewhere what such calls were seen to write.
+    fn costs(&self, weight: Weight) -> [f64; BUDGETS] {
+        let expected = self.expected(weight);
+        let tokens = |which: usize| match &self.budgets[which] {
+            Some(budget) if budget.is_told() => weight.total() as f64,
+            _ => expected,
+        };
+        [1.0, tokens(TOKENS), tokens(PROJECT_TOKENS), 1.0, tokens(DAY_TOKENS)]
+    }
+
+    fn expected(&self, weight: Weight) -> f64 {
+        weight.input.saturating_add(self.outputs.expect(weight.input, weight.ceiling)) as f64
+    }
+
+    /// The call of the permit was never sent.
+    pub(super) fn take_back(&mut self, permit: &Permit, now: Time) {
+        for (budget, receipt) in self.budgets.iter_mut().zip(permit.charge.receipts) {
+            if let (Some(budget), Some(receipt)) = (budget, receipt) {
+                budget.cancel(now, receipt);
+            }
+        }
+        for (search, trace) in self.searches.iter_mut().zip(permit.charge.traces) {
+            search.refund(trace);
+        }
+    }
+
+    /// The permit was dropped without a word of what became of its call.
+    pub(super) fn forget(&mut self, permit: &Permit) {
+        self.in_flight -= 1;
+        self.take_back(permit, permit.sent_at);
+        let heard = permit.heard(Verdict::Ignored, false);
+        self.breaker.record(permit.sent_at, &heard, 0.0);
+    }
+
+    /// Takes in what became of a call, and says whether more may be in flight than before.
+    pub(super) fn settle(
+        &mut self,
+        permit: &Permit,
+        now: Time,
+        settlement: &Settlement<'_>,
+        limits: &Limits,
+        journal: &mut Journal,
+    ) -> bool {
+        let in_flight = self.in_flight;
+        self.in_flight -= 1;
+        let before = self.concurrency.limit();
+        if settlement.is_sent {
+            self.learn(permit, now, settlement, limits);
+        } else {
+            self.take_back(permit, now);
+        }
+        let mut reason = "told by the server";
+        if let Some(refused) = &settlement.refused {
+            self.refuse(permit, now, refused, settlement.report, limits);
+            reason = "refused by the server";
+        }
+        if self.rate(REQUESTS).or(self.rate(TOKENS)).is_some() {
+            let changed = self.concurrency.rate_known(now);
+            self.note_concurrency(changed, now, journal);
+        }
+        if settlement.verdict == Verdict::Ok {
+            self.quota.earn(now);
+            if self.pause.began.is_none_or(|began| permit.sent_at > began) {
+                self.pause.strikes = 0;
+            }
+            let latency = settlement.latency;
+            let changed = self.concurrency.answered(now, permit.sent_at, latency, in_flight);
+            self.note_concurrency(changed, now, journal);
+        } else if settlement.is_overload {
+            let changed = self.concurrency.overloaded(now, permit.sent_at);
+            self.note_concurrency(changed, now, journal);
+        }
+        if self.searches.iter().any(|search| search.found().is_some())
+            && settlement.refused.is_none()
+        {
+            reason = "not refused of late";
+        }
+        self.note_rates(reason, now, journal);
+        self.hear(permit, now, settlement, journal);
+        self.concurrency.limit() > before
+    }
+
+    /// Takes in what the answer says of the limits and of what it used.
+    fn learn(&mut self, permit: &Permit, now: Time, settlement: &Settlement<'_>, limits: &Limits) {
+        let report = settlement.report;
+        let sent_at = permit.sent_at + settlement.sent_after;
+        for (which, level) in [
+            (REQUESTS, &report.requests),
+            (TOKENS, &report.tokens),
+            (PROJECT_TOKENS, &report.project_tokens),
+        ] {
+            self.read(permit, which, level, now, sent_at, limits.burst);
+        }
+        let Some(used) = settlement.used else { return };
+        let output = used.saturating_sub(permit.weight.input);
+        self.outputs.learn(permit.weight.input, permit.weight.ceiling, output);
+        for which in [TOKENS, PROJECT_TOKENS, DAY_TOKENS] {
+            if let (Some(budget), Some(receipt)) =
+                (&mut self.budgets[which], permit.charge.receipts[which])
+            {
+                budget.settle(receipt, used as f64);
+            }
+        }
+    }
+
+    /// The bucket that a report speaks of; one that was unknown until now begins with it.
+    fn read(
+        &mut self,
+        permit: &Permit,
+        which: usize,
+        level: &Level,
+        now: Time,
+        sent_at: Time,
+        burst: Duration,
+    ) {
+        let slot = &mut self.budgets[which];
+        if slot.is_none() {
+            let Some(limit) = level.limit.filter(|&limit| limit > 0) else { return };
+            *slot = Some(Budget::told(limit as f64, burst, now));
+        }
+        if let Some(budget) = slot {
+            let receipt = permit.charge.receipts[which].unwrap_or_default();
+            budget.learn(now, level, receipt, sent_at);
+        }
+    }
+
+    /// A refusal holds everybody back once: those that were sent before it are no news.
+    fn refuse(
+        &mut self,
+        permit: &Permit,
+        now: Time,
+        refused: &Refused,
+        report: &RateReport,
+        limits: &Limits,
+    ) {
+        let is_silent = report.is_empty();
+        let which = if refused.scope == Scope::Tokens { TOKENS } else { REQUESTS };
+        let is_new = self.pause.begin(permit.sent_at, now, refused);
+        if refused.scope == Scope::Day {
+            return;
+        }
+        if let Some(limit) = refused.limit.filter(|_| is_silent) {
+            match &mut self.budgets[which] {
+                Some(budget) => budget.name_limit(limit as f64, now),
+                slot => *slot = Some(Budget::told(limit as f64, limits.burst, now)),
+            }
+        }
+        if is_new {
+            log::debug!(target: "openai_bulk::gate", group = &*self.group, scope:? = refused.scope; "refused");
+            if let Some(budget) = &mut self.budgets[which] {
+                budget.refused(now);
+                if is_silent {
+                    budget.empty(now);
+                }
+            }
+        }
+        // Where the headers say that too little is left, they tell all that there is to know.
+        let level = if which == TOKENS { &report.tokens } else { &report.requests };
+        let cost = if which == TOKENS { permit.weight.total() } else { 1 };
+        if level.remaining.is_some_and(|left| left < cost) {
+            return;
+        }
+        let is_known = self.budgets[which].is_some() && refused.scope != Scope::Unknown;
+        let trace = permit.charge.traces[which];
+        self.searches[which].refused(now, permit.sent_at, trace, is_known);
+    }
+
+    /// Tells the breaker.
+    fn hear(
+        &mut self,
+        permit: &Permit,
+        now: Time,
+        settlement: &Settlement<'_>,
+        journal: &mut Journal,
+    ) {
+        if let Some(failure) = settlement.failure {
+            failure.clone_into(&mut self.last_failure);
+        }
+        let heard = permit.heard(settlement.verdict, settlement.is_connect_failure);
+        match self.breaker.record(now, &heard, fastrand::f64()) {
+            Some(Change::Opened(length)) => {
+                log::info!(target: "openai_bulk::breaker", group = &*self.group, open_ms = length.as_millis() as u64, cause = self.last_failure.as_str(); "the circuit is open: the server is in trouble");
+            }
+            Some(Change::Closed) => {
+                log::info!(target: "openai_bulk::breaker", group = &*self.group; "the circuit is closed: the server answers again");
+                let changed = self.concurrency.restart(now);
+                self.note_concurrency(changed, now, journal);
+            }
+            None => {}
+        }
+    }
+
+    fn note_concurrency(&self, changed: Option<Reason>, now: Time, journal: &mut Journal) {
+        let Some(reason) = changed else { return };
+        let reason = match reason {
+            Reason::Room => "answers come no slower",
+            Reason::Queueing => "more only waited in the server",
+            Reason::Overload => "the server is overloaded",
+            Reason::Futile => "fewer were overloaded as often",
+            Reason::Restart => "the server is back",
+            Reason::RateKnown => "the rate limit is known",
+            Reason::Stated => "stated",
+        };
+        let to = self.concurrency.limit() as f64;
+        let group = self.group.clone();
+        journal.write(Adjustment { at: now, group, quantity: Quantity::Concurrency, to, reason });
+    }
+
+    fn note_rates(&mut self, reason: &'static str, now: Time, journal: &mut Journal) {
+        for (which, quantity) in
+            [(REQUESTS, Quantity::RequestsPerMinute), (TOKENS, Quantity::TokensPerMinute)]
+        {
+            let Some(to) = self.rate(which) else { continue };
+            if self.noted[which].is_some_and(|noted| (to / noted - 1.0).abs() < NOTED) {
+                continue;
+            }
+            self.noted[which] = Some(to);
+            journal.write(Adjustment { at: now, group: self.group.clone(), quantity, to, reason });
+        }
+    }
+}
+
+impl Pause {
+    /// Begins a pause, unless the refused call was sent before the last one began.
+    fn begin(&mut self, sent_at: Time, now: Time, refused: &Refused) -> bool {
+        if self.began.is_some_and(|began| sent_at <= began) {
+            return false;
+        }
+        self.began = Some(now);
+        let grown = PAUSE.saturating_mul(1 << self.strikes.min(10));
+        self.strikes += 1;
+        // The hint is for the call that was refused; others may pass sooner, and find out slowly.
+        let length = match refused.scope {
+            Scope::Day => refused.pause,
+            _ => refused.pause.min(grown),
+        };
+        self.until = self.until.max(now + length);
+        true
+    }
+}
