@@ -51,7 +51,7 @@ pub struct Delivered<T> {
 #[non_exhaustive]
 pub struct PoolOptions {
     /// How many jobs may be inside at once: taken in, and not yet released by whoever takes the
-    /// results. Default: four times the limit of requests in flight, and at least 256.
+    /// results. Default: the limit of requests in flight and as many again, between 128 and 512.
     pub window: Option<usize>,
     /// Ends the work early.
     pub stop: Stop,
@@ -151,11 +151,15 @@ struct Assignment<T> {
     hold: Hold,
 }
 
+/// A few more than can be in flight: reading ahead costs memory and gains nothing.
+fn ahead_of(ceiling: usize) -> usize {
+    ceiling + ceiling.clamp(128, 512)
+}
+
 impl<T: Send + 'static> Pool<T> {
     /// Starts a pool and gives the way into it.
     pub fn start(dispatcher: Arc<Dispatcher>, options: PoolOptions) -> (Pool<T>, Intake<T>) {
-        let window =
-            options.window.unwrap_or_else(|| (4 * dispatcher.gate.ceiling()).max(256)).max(1);
+        let window = options.window.unwrap_or_else(|| ahead_of(dispatcher.gate.ceiling())).max(1);
         let (jobs_in, jobs) = bounded(window);
         let (results_in, results) = unbounded();
         let room = Signal::new();

@@ -1,14 +1,13 @@
 use socket2::{Domain, Socket, Type};
-use std::io::{self, ErrorKind, Read, Write};
-use std::mem::MaybeUninit;
+use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr};
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use ureq::Error;
 use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, ShutdownHandle,
-    Transport,
+    Buffers, ConnectionDetails, Connector, Either, NextTimeout, ShutdownHandle, Transport,
 };
 
 /// The shortest time that one of several addresses is given.
@@ -96,26 +95,31 @@ impl ShutdownHandle for Plug {
 }
 
 /// A connection, as ureq wants it.
+///
+/// What is sent is gathered and goes out in one piece when an answer is awaited. No buffer is held
+/// while it is: at thousands of requests in flight, nearly all of them wait.
 #[derive(Debug)]
 pub(super) struct Tcp {
     plug: Arc<Plug>,
-    buffers: LazyBuffers,
+    buffers: Held,
 }
 
 impl Tcp {
     fn new(plug: Arc<Plug>, details: &ConnectionDetails<'_>) -> Tcp {
         let config = details.config;
-        let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
-        Tcp { plug, buffers }
+        Tcp { plug, buffers: Held::new(config.input_buffer_size(), config.output_buffer_size()) }
     }
 
-    /// Whether nothing waits to be read and the other side has not closed.
-    fn is_quiet(&self) -> io::Result<bool> {
-        let socket = &self.plug.socket;
-        socket.set_nonblocking(true)?;
-        let peeked = socket.peek(&mut [MaybeUninit::uninit()]);
-        socket.set_nonblocking(false)?;
-        Ok(peeked.is_err_and(|e| e.kind() == ErrorKind::WouldBlock))
+    /// Sends what was gathered.
+    fn flush(&mut self, timeout: NextTimeout) -> Result<(), Error> {
+        let left = left(timeout)?;
+        let mut rest = &self.buffers.output[..self.buffers.gathered];
+        while !rest.is_empty() {
+            let sent = wire::send(&self.plug.socket, rest, left).map_err(|e| named(e, timeout))?;
+            rest = &rest[sent..];
+        }
+        self.buffers.gathered = 0;
+        Ok(())
     }
 }
 
@@ -125,20 +129,19 @@ impl Transport for Tcp {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        let left = left(timeout)?;
-        self.plug.socket.set_write_timeout(left)?;
-        let output = &self.buffers.output()[..amount];
-        (&self.plug.socket).write_all(output).map_err(|e| named(e, timeout))
+        self.buffers.gathered += amount;
+        if self.buffers.is_nearly_full() { self.flush(timeout) } else { Ok(()) }
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        self.flush(timeout)?;
         let left = left(timeout)?;
-        self.plug.socket.set_read_timeout(left)?;
-        let input = self.buffers.input_append_buf();
+        self.buffers.release();
         let read = loop {
-            match (&self.plug.socket).read(input) {
-                // A signal, such as that of Ctrl-C, ends a read with a timeout on any thread.
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            wire::wait(&self.plug.socket, left).map_err(|e| named(e, timeout))?;
+            match wire::receive(&self.plug.socket, self.buffers.input_append_buf()) {
+                // It was no news after all.
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {}
                 other => break other.map_err(|e| named(e, timeout))?,
             }
         };
@@ -147,7 +150,197 @@ impl Transport for Tcp {
     }
 
     fn is_open(&mut self) -> bool {
-        self.is_quiet().unwrap_or(false)
+        wire::is_quiet(&self.plug.socket)
+    }
+}
+
+/// Buffers that exist only while bytes move.
+#[derive(Debug)]
+struct Held {
+    input_size: usize,
+    output_size: usize,
+    input: Vec<u8>,
+    /// The part of `input` that was read and not yet used.
+    unused: Range<usize>,
+    has_progress: bool,
+    output: Vec<u8>,
+    /// The part of `output` that is to be sent.
+    gathered: usize,
+}
+
+impl Held {
+    fn new(input_size: usize, output_size: usize) -> Held {
+        Held {
+            input_size,
+            output_size,
+            input: Vec::new(),
+            unused: 0..0,
+            has_progress: false,
+            output: Vec::new(),
+            gathered: 0,
+        }
+    }
+
+    /// Whether there is less room than ureq expects for what comes next.
+    fn is_nearly_full(&self) -> bool {
+        self.output.len() < self.gathered + self.output_size
+    }
+
+    /// Gives up what holds nothing.
+    fn release(&mut self) {
+        if self.gathered == 0 {
+            self.output = Vec::new();
+        }
+        if self.unused.is_empty() {
+            self.input = Vec::new();
+            self.unused = 0..0;
+        }
+    }
+
+    /// Moves what is unused to the front, and makes room behind it.
+    fn make_room(&mut self, size: usize) {
+        if self.unused.start > 0 {
+            self.input.copy_within(self.unused.clone(), 0);
+            self.unused = 0..self.unused.len();
+        }
+        if self.input.len() < size {
+            self.input.resize(size, 0);
+        }
+    }
+}
+
+impl Buffers for Held {
+    fn output(&mut self) -> &mut [u8] {
+        // Room for another piece behind the first: head and body go out together.
+        let size = self.output_size + self.output_size / 2;
+        if self.output.len() < size {
+            self.output.resize(size, 0);
+        }
+        &mut self.output[self.gathered..]
+    }
+
+    fn input(&self) -> &[u8] {
+        &self.input[self.unused.clone()]
+    }
+
+    fn input_append_buf(&mut self) -> &mut [u8] {
+        self.make_room(self.input_size);
+        &mut self.input[self.unused.end..]
+    }
+
+    fn input_appended(&mut self, amount: usize) {
+        self.unused.end += amount;
+    }
+
+    fn input_consume(&mut self, amount: usize) {
+        self.has_progress = amount > 0;
+        self.unused.start += amount;
+        if self.unused.is_empty() {
+            // An answer has come to its end, or more of it has to be waited for.
+            self.input = Vec::new();
+            self.unused = 0..0;
+        }
+    }
+
+    fn tmp_and_output(&mut self) -> (&mut [u8], &mut [u8]) {
+        /// What ureq reads from a body at once at least.
+        const PIECE: usize = 10 * 1024;
+        self.make_room(self.unused.len() + PIECE);
+        self.output();
+        (&mut self.input[self.unused.end..], &mut self.output[self.gathered..])
+    }
+
+    fn can_use_input(&self) -> bool {
+        !self.unused.is_empty() && self.has_progress
+    }
+}
+
+/// The system calls: none of them blocks but for `wait`, so that no timeout has to be set.
+#[cfg(unix)]
+mod wire {
+    use rustix::event::{PollFd, PollFlags, poll};
+    use rustix::io::Errno;
+    use rustix::net::{RecvFlags, SendFlags, recv, send as send_some};
+    use rustix::time::Timespec;
+    use socket2::Socket;
+    use std::io::{self, ErrorKind};
+    use std::time::Duration;
+
+    /// Sends some of `bytes`, waiting for room for up to `left`.
+    pub(super) fn send(socket: &Socket, bytes: &[u8], left: Option<Duration>) -> io::Result<usize> {
+        loop {
+            match send_some(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+                Err(Errno::AGAIN) => until(socket, PollFlags::OUT, left)?,
+                Err(Errno::INTR) => {}
+                other => return Ok(other?),
+            }
+        }
+    }
+
+    /// Waits for up to `left` for something to read, be it the end.
+    pub(super) fn wait(socket: &Socket, left: Option<Duration>) -> io::Result<()> {
+        until(socket, PollFlags::IN, left)
+    }
+
+    /// Reads what is there.
+    pub(super) fn receive(socket: &Socket, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match recv(socket, &mut *into, RecvFlags::DONTWAIT) {
+                Err(Errno::INTR) => {}
+                other => return Ok(other?.0),
+            }
+        }
+    }
+
+    /// Whether nothing waits to be read and the other side has not closed.
+    pub(super) fn is_quiet(socket: &Socket) -> bool {
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        matches!(recv(socket, &mut [0u8; 1][..], flags), Err(Errno::AGAIN))
+    }
+
+    fn until(socket: &Socket, flags: PollFlags, left: Option<Duration>) -> io::Result<()> {
+        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+        loop {
+            // A signal, such as that of Ctrl-C, may end it early on any thread.
+            match poll(&mut [PollFd::new(socket, flags)], timeout.as_ref()) {
+                Err(Errno::INTR) => {}
+                Ok(0) => return Err(ErrorKind::TimedOut.into()),
+                other => return other.map(drop).map_err(io::Error::from),
+            }
+        }
+    }
+}
+
+/// The same with what every system has.
+#[cfg(not(unix))]
+mod wire {
+    use socket2::Socket;
+    use std::io::{self, ErrorKind, Read, Write};
+    use std::mem::MaybeUninit;
+    use std::time::Duration;
+
+    pub(super) fn send(socket: &Socket, bytes: &[u8], left: Option<Duration>) -> io::Result<usize> {
+        socket.set_write_timeout(left)?;
+        let mut socket = socket;
+        socket.write(bytes)
+    }
+
+    pub(super) fn wait(socket: &Socket, left: Option<Duration>) -> io::Result<()> {
+        socket.set_read_timeout(left)?;
+        socket.peek(&mut [MaybeUninit::uninit()]).map(drop)
+    }
+
+    pub(super) fn receive(socket: &Socket, into: &mut [u8]) -> io::Result<usize> {
+        let mut socket = socket;
+        socket.read(into)
+    }
+
+    pub(super) fn is_quiet(socket: &Socket) -> bool {
+        let peeked = socket.set_nonblocking(true).and_then(|()| {
+            let peeked = socket.peek(&mut [MaybeUninit::uninit()]);
+            socket.set_nonblocking(false).and(peeked)
+        });
+        peeked.is_err_and(|e| e.kind() == ErrorKind::WouldBlock)
     }
 }
 
@@ -155,7 +348,7 @@ fn left(timeout: NextTimeout) -> Result<Option<Duration>, Error> {
     match timeout.after.is_not_happening() {
         true => Ok(None),
         false if timeout.after.is_zero() => Err(Error::Timeout(timeout.reason)),
-        // The system rounds down to microseconds, and would take zero for no limit.
+        // The system rounds down, and would take zero for no limit.
         false => Ok(Some((*timeout.after).max(Duration::from_millis(1)))),
     }
 }
