@@ -18,6 +18,7 @@ const ANSWER: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","created":
 fn dispatcher(transport: impl Transport, max_concurrency: usize) -> Arc<Dispatcher> {
     let mut limits = Limits::default();
     limits.max_concurrency = max_concurrency;
+    limits.min_concurrency = max_concurrency;
     // Far above what is sent, so that the budgets are kept and never bind.
     limits.requests_per_minute = Some(1e9);
     limits.tokens_per_minute = Some(1e12);
@@ -79,10 +80,10 @@ fn over_the_loopback(c: &mut Criterion) {
     let url: Arc<str> = format!("{}/chat/completions", simulator.base_url()).into();
     let mut group = c.benchmark_group("loopback");
     group.sample_size(10);
-    for in_flight in [1, 64, 512] {
+    for in_flight in [1, 64, 512, 4_096] {
         let http = Http::new(HttpOptions::default()).expect("the defaults are valid");
         let dispatcher = dispatcher(http, in_flight);
-        let count = if in_flight == 1 { 500 } else { 5_000 };
+        let count = if in_flight == 1 { 500 } else { 5_000.max(2 * in_flight) };
         group.throughput(Throughput::Elements(count as u64));
         group.bench_function(BenchmarkId::new("in flight", in_flight), |b| {
             b.iter(|| send_all(&dispatcher, &url, count));

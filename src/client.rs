@@ -67,6 +67,17 @@ impl Client {
         &self.caller
     }
 
+    /// The limits that are stated now.
+    pub fn limits(&self) -> Limits {
+        self.gate().limits()
+    }
+
+    /// Changes the limits that are stated, from now on and for what is running too. Lower ones that
+    /// the server tells still count.
+    pub fn set_limits(&self, limits: Limits) {
+        self.gate().set_limits(limits, self.caller.dispatcher.clock.now());
+    }
+
     /// The gate, which tells what is in flight and the limits in force.
     pub fn gate(&self) -> &Arc<Gate> {
         &self.caller.dispatcher.gate

@@ -25,5 +25,6 @@ pub use results::{Bulk, Outcome, Results};
 pub use run::FileRun;
 pub use snapshot::Snapshot;
 pub use summary::{
-    Attempts, Limit, Percentiles, Rate, Rows, SCHEMA, Status, Summary, Tally, Tokens, kind,
+    Attempts, Limit, LimitChange, Percentiles, Rate, Rows, SCHEMA, Status, Summary, Tally, Tokens,
+    kind,
 };

@@ -17,12 +17,13 @@ pub struct Bulk {
     is_ordered: bool,
     window: Option<usize>,
     stop: Stop,
+    share: f64,
 }
 
 impl Bulk {
     /// Bulk sending through `caller`; most often made by `Client::bulk`.
     pub fn new(caller: Arc<Caller>) -> Bulk {
-        Bulk { caller, is_ordered: false, window: None, stop: Stop::new() }
+        Bulk { caller, is_ordered: false, window: None, stop: Stop::new(), share: 1.0 }
     }
 
     /// Gives the outcomes in the order of the requests. Default: as they come.
@@ -32,9 +33,16 @@ impl Bulk {
     }
 
     /// How many requests may be inside at once: taken from the input, and their outcome not yet
-    /// taken by you. Default: four times the concurrency limit, and at least 256.
+    /// taken by you. Default: the concurrency limit, and as many again between 128 and 512.
     pub fn window(mut self, requests: usize) -> Bulk {
         self.window = Some(requests);
+        self
+    }
+
+    /// The share of this run where several of one client want the same limit: one of 2 sends twice
+    /// as much as one of 1. Single requests have 1. Default: 1.
+    pub fn share(mut self, share: f64) -> Bulk {
+        self.share = share;
         self
     }
 
@@ -115,7 +123,7 @@ impl Bulk {
     }
 
     pub(super) fn options(&self) -> PoolOptions {
-        PoolOptions::new(self.window, &self.stop)
+        PoolOptions::new(self.window, &self.stop).share(self.share)
     }
 }
 

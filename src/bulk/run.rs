@@ -5,7 +5,7 @@ use super::input::{DuplicateGuard, Source, check};
 use super::journal::{Fsync, Journal, Known, Options};
 use super::record;
 use super::snapshot::{Snapshot, Speed};
-use super::summary::{Limit, Status, Summary, Tally};
+use super::summary::{Limit, LimitChange, Status, Summary, Tally};
 use crate::api::Caller;
 use crate::clock::{Stage, Stop, Time};
 use crate::dispatch::{Delivered, Pool, PoolOptions, Received};
@@ -263,7 +263,10 @@ impl Running<'_> {
             && error.is_fatal_for_run()
             && self.stopped_by.is_none()
         {
-            self.pool.end();
+            // An open circuit concerns one model; the pool ends by itself when none is left.
+            if !matches!(error, Error::CircuitOpen(_)) {
+                self.pool.end();
+            }
             self.stopped_by = Some(error);
         }
         if self.is_streamed_in_order {
@@ -320,6 +323,7 @@ impl Running<'_> {
             elapsed: now.since(self.started),
             requests_per_second: self.speed.update(now, self.tally.attempts.total),
             requests_per_minute_limit: limit.and_then(|group| gate.rates(group).0),
+            concurrency: limit.and_then(|group| gate.concurrency(group)),
         }
     }
 
@@ -352,6 +356,10 @@ impl Running<'_> {
             let rates = self.run.caller.dispatcher.gate.rates(group);
             summary.rate.limits.insert(group.to_string(), Limit::new(rates));
         }
+        let (changes, dropped) = self.run.caller.dispatcher.gate.journal();
+        let since = changes.iter().filter(|change| change.at >= self.started);
+        summary.limit_changes = since.map(|c| LimitChange::new(c, self.started)).collect();
+        summary.limit_changes_dropped = dropped;
         if summary.status == Status::Finished {
             self.journal.finish(self.run.is_ordered)?;
         }

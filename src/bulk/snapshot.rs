@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub requests_per_second: f64,
     /// The limit of requests a minute, if it is known and there is one limit group.
     pub requests_per_minute_limit: Option<f64>,
+    /// How many requests may be in flight at this moment, if there is one limit group.
+    pub concurrency: Option<usize>,
 }
 
 impl Snapshot {

@@ -1,6 +1,7 @@
 //! What a run did: counted while it goes on, told at its end.
 
-use crate::dispatch::{Facts, Held, HeldBack, Reply};
+use crate::clock::Time;
+use crate::dispatch::{Adjustment, Facts, Held, HeldBack, Reply};
 use crate::error::{Error, TransportErrorKind};
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -37,6 +38,10 @@ pub struct Summary {
     pub waiting_seconds: Percentiles,
     /// The share of the run that each cause held it back, from 0 to 1.
     pub held_back: BTreeMap<&'static str, f64>,
+    /// How the limits changed, oldest first: the latest thousand changes.
+    pub limit_changes: Vec<LimitChange>,
+    /// Earlier changes that were too many to keep.
+    pub limit_changes_dropped: u64,
 }
 
 /// How a run ended.
@@ -126,6 +131,34 @@ pub struct Limit {
 impl Limit {
     pub(super) fn new((requests, tokens): (Option<f64>, Option<f64>)) -> Limit {
         Limit { requests_per_minute: requests, tokens_per_minute: tokens }
+    }
+}
+
+/// A change of a limit during the run.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct LimitChange {
+    /// When, in seconds since the start.
+    pub seconds: f64,
+    /// The limit group.
+    pub group: String,
+    /// What was changed: `requests_per_minute`, `tokens_per_minute` or `concurrency`.
+    pub limit: &'static str,
+    /// Its value from then on.
+    pub to: f64,
+    /// Why.
+    pub reason: &'static str,
+}
+
+impl LimitChange {
+    pub(super) fn new(change: &Adjustment, started: Time) -> LimitChange {
+        LimitChange {
+            seconds: change.at.since(started).as_secs_f64(),
+            group: change.group.to_string(),
+            limit: change.quantity.name(),
+            to: change.to,
+            reason: change.reason,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::meter::Held;
 use super::pool::Job;
 use super::{Call, Dispatcher};
 use crate::clock::Time;
-use crate::error::Error;
+use crate::error::{CircuitOpen, Error};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -45,6 +45,8 @@ struct Line<T> {
     ready: VecDeque<Box<Pending<T>>>,
     /// Its place among those who wait at the gate.
     seat: Option<Seat>,
+    /// Set when its circuit was open for longer than is waited.
+    given_up: Option<CircuitOpen>,
 }
 
 #[derive(Debug)]
@@ -156,6 +158,11 @@ impl<T> Feed<T> {
         self.wait(refused, is_full)
     }
 
+    /// Whether no line is left whose server answers.
+    pub(super) fn is_hopeless(&self) -> bool {
+        !self.lines.is_empty() && self.lines.iter().all(|line| line.given_up.is_some())
+    }
+
     /// Moves the calls whose time has come to the front of their lines.
     fn wake(&mut self, now: Time) {
         while self.retries.peek().is_some_and(|Reverse(retry)| retry.due <= now) {
@@ -188,7 +195,7 @@ impl<T> Feed<T> {
         if let Some(&line) = self.groups.get(group) {
             return line;
         }
-        self.lines.push(Line { ready: VecDeque::new(), seat: None });
+        self.lines.push(Line { ready: VecDeque::new(), seat: None, given_up: None });
         self.groups.insert(group.clone(), self.lines.len() - 1);
         self.lines.len() - 1
     }
@@ -213,6 +220,12 @@ impl<T> Line<T> {
         fail: &mut impl FnMut(Box<Pending<T>>, Error),
     ) -> Option<Result<(Box<Pending<T>>, Permit), Refusal>> {
         loop {
+            if let Some(open) = &self.given_up {
+                for pending in self.ready.drain(..) {
+                    fail(pending, Error::CircuitOpen(Box::new(open.clone())));
+                }
+            }
+            let has_more = self.ready.len() > 1;
             let Some(first) = self.ready.front_mut() else {
                 if let Some(seat) = &mut self.seat {
                     seat.leave();
@@ -228,16 +241,13 @@ impl<T> Line<T> {
             }
             let (gate, call) = (&dispatcher.gate, &first.call);
             let seat = self.seat.get_or_insert_with(|| gate.seat(&call.group, share));
-            match gate.try_enter(now, call.weight, seat) {
+            match gate.try_enter(now, call.weight, seat, has_more) {
                 Ok(permit) => {
                     let pending = self.ready.pop_front().expect("it is there");
                     return Some(Ok((pending, permit)));
                 }
-                Err(Refusal { given_up: Some(open), .. }) => {
-                    let pending = self.ready.pop_front().expect("it is there");
-                    fail(pending, Error::CircuitOpen(Box::new(open)));
-                    return None;
-                }
+                // The others of this line would only wait for the same.
+                Err(Refusal { given_up: Some(open), .. }) => self.given_up = Some(open),
                 Err(mut refusal) => {
                     refusal.until =
                         Some(refusal.until.map_or(deadline, |until| until.min(deadline)));

@@ -383,7 +383,8 @@ impl<T: Send + 'static> Shared<T> {
         }
         let mut deliver = |pending: Box<Pending<T>>, error: Error| {
             let facts = pending.history.map(|h| h.facts(now)).unwrap_or_default();
-            let is_fatal = error.is_fatal_for_run();
+            // An open circuit is that of one limit group.
+            let is_fatal = error.is_fatal_for_run() && !matches!(error, Error::CircuitOpen(_));
             let _ = results.send(Delivered { tag: pending.tag, result: Err(error), facts });
             if is_fatal {
                 self.is_ended.store(true, SeqCst);
@@ -392,6 +393,9 @@ impl<T: Send + 'static> Shared<T> {
         };
         let is_full = self.inside.load(SeqCst) >= self.window;
         let take = feed.take(&self.dispatcher, now, is_full, &mut deliver);
+        if feed.is_hopeless() && !self.is_ended.swap(true, SeqCst) {
+            self.room.raise();
+        }
         match &take {
             Take::Wait { until, held } if is_pacer => {
                 feed.pacer_until = *until;

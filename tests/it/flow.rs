@@ -449,3 +449,101 @@ fn sixty_four_threads_of_single_calls_never_pass_the_limit() {
         assert!((at + 1) as f64 <= 100.0 + 100.0 * time + 0.01, "{at} sent by {time}");
     }
 }
+
+#[test]
+fn the_open_circuit_of_one_model_ends_nothing_for_the_others() {
+    let world = scenario().limits(|l| l.patience = 60 * SECOND).server(|r| {
+        r.takes(SECOND);
+        Ok(if r.body.contains("dead") { error(503, "", "down") } else { ok() })
+    });
+    let calls = (0..400).map(|n| match n % 2 {
+        0 => call("dead", &body(n).replace("question", "dead")),
+        _ => call("alive", &body(n)),
+    });
+    let all = world.send_all(calls);
+    let alive = all.iter().filter(|d| d.tag % 2 == 1);
+    assert!(alive.clone().all(|d| d.result.is_ok()), "{}", alive.count());
+    let dead = all.iter().filter(|d| d.tag % 2 == 0);
+    let given_up = dead.filter(|d| matches!(d.result, Err(Error::CircuitOpen(_)))).count();
+    assert!(given_up > 100, "{given_up}");
+}
+
+#[test]
+fn two_runs_of_one_client_share_by_weight() {
+    for what_binds in ["requests", "slots"] {
+        let world = scenario()
+            .limits(|l| match what_binds {
+                "requests" => l.requests_per_minute = Some(600.0),
+                _ => (l.min_concurrency, l.max_concurrency) = (4, 4),
+            })
+            .server(|r| {
+                r.takes(SECOND);
+                Ok(ok())
+            });
+        let hold = world.clock.hold();
+        let start = |name: &str, share: f64| {
+            let options = world.options(&Stop::new()).share(share);
+            let (pool, intake) = Pool::start(world.dispatcher.clone(), options);
+            for tag in 0..120 {
+                let body = body(tag).replace("question", name);
+                intake.push(Job { call: call("m", &body), tag }).unwrap();
+            }
+            pool
+        };
+        let pools = [start("large", 3.0), start("small", 1.0)];
+        drop(hold);
+        for pool in &pools {
+            while pool.recv().is_some() {
+                pool.release();
+            }
+        }
+        let seen = world.seen.lock().unwrap();
+        // Until the larger one is done, but for what went before both were there.
+        let early = seen.iter().skip(20).take(80);
+        let large = early.filter(|(_, body)| body.contains("large")).count();
+        assert!((52..=68).contains(&large), "{what_binds}: {large} of 80");
+    }
+}
+
+#[test]
+fn a_single_call_gets_a_slot_beside_a_run_of_another_model() {
+    let world = scenario().limits(|l| l.max_concurrency = 2).server(|r| {
+        r.takes(SECOND);
+        Ok(ok())
+    });
+    let (pool, intake) = Pool::start(world.dispatcher.clone(), world.options(&Stop::new()));
+    for tag in 0..100 {
+        intake.push(Job { call: call("m", &body(tag)), tag }).unwrap();
+    }
+    let single = call("other", r#"{"messages":[{"content":"single"}]}"#);
+    let reply = world.dispatcher.send(&single, &Stop::new()).unwrap();
+    assert!(reply.facts.waited <= 5 * SECOND, "{:?}", reply.facts.waited);
+    drop(intake);
+    while pool.recv().is_some() {
+        pool.release();
+    }
+}
+
+#[test]
+fn limits_can_be_changed_while_a_run_goes_on() {
+    let world = scenario().limits(|l| l.requests_per_minute = Some(60.0)).server(|_| Ok(ok()));
+    let (pool, intake) = Pool::start(world.dispatcher.clone(), world.options(&Stop::new()));
+    let hold = world.clock.hold();
+    // From here on the gate knows the model.
+    world.send(&body(0)).unwrap();
+    for tag in 0..200 {
+        intake.push(Job { call: call("m", &body(tag)), tag }).unwrap();
+    }
+    drop(intake);
+    let mut limits = world.dispatcher.gate.limits();
+    limits.requests_per_minute = Some(6_000.0);
+    world.dispatcher.gate.set_limits(limits, world.clock.now());
+    drop(hold);
+    while pool.recv().is_some() {
+        pool.release();
+    }
+    assert!(world.now() < 5 * SECOND, "{:?}", world.now());
+    let (changes, _) = world.dispatcher.gate.journal();
+    let last = changes.last().expect("the change is told");
+    assert_eq!((last.to, last.reason), (6_000.0, "stated"));
+}

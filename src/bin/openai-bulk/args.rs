@@ -103,6 +103,10 @@ pub struct Run {
     /// Models that share their limits, such as `gpt-4o-2024-*=gpt-4o`; may be repeated
     #[arg(long, value_name = "PATTERN=NAME", help_heading = "Limits")]
     pub limit_group: Vec<String>,
+    /// A file of `NAME = VALUE` lines, such as `requests_per_minute = 500`, that is looked at every
+    /// second and changes the limits while the run goes on
+    #[arg(long, value_name = "FILE", help_heading = "Limits")]
+    pub control: Option<PathBuf>,
     /// Exactly this many requests in flight, if the limits allow them [default: as many as the
     /// limits and the server's latency need]
     #[arg(long, value_name = "N", conflicts_with_all = ["min_concurrency", "max_concurrency"], help_heading = "Limits")]
@@ -233,6 +237,9 @@ pub struct Simulate {
     /// Address to listen on
     #[arg(long, default_value = "127.0.0.1")]
     pub host: String,
+    /// Write what was seen as JSON when it ends: requests, answers by status, the most at once
+    #[arg(long, value_name = "FILE")]
+    pub stats: Option<PathBuf>,
     #[command(flatten)]
     pub simulator: SimulatorArgs,
     #[command(flatten)]

@@ -1,6 +1,7 @@
 //! The program: arguments in, library calls, results out.
 
 mod args;
+mod control;
 mod failure;
 mod logger;
 mod machine;

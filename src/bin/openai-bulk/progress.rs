@@ -70,10 +70,18 @@ fn line(now: &Snapshot) -> String {
     }
     let mut rate = format!("{:.1} requests/s", now.requests_per_second);
     if let Some(limit) = now.requests_per_minute_limit.filter(|&limit| limit > 0.0) {
-        rate += &format!(" ({:.0}% of limit)", now.requests_per_second * 6000.0 / limit);
+        let share = now.requests_per_second * 6000.0 / limit;
+        rate = format!(
+            "{:.1} of {:.1} requests/s ({share:.0}%)",
+            now.requests_per_second,
+            limit / 60.0
+        );
     }
     parts.push(rate);
-    parts.push(format!("{} in flight", now.in_flight));
+    parts.push(match now.concurrency {
+        Some(most) => format!("{} of {most} in flight", now.in_flight),
+        None => format!("{} in flight", now.in_flight),
+    });
     if now.waiting > 0 {
         parts.push(format!("{} to retry", now.waiting));
     }

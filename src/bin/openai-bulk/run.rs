@@ -1,6 +1,7 @@
 //! `openai-bulk run`.
 
 use crate::args::{Fsync, Run};
+use crate::control::Control;
 use crate::failure::{self, Failure};
 use crate::progress::Progress;
 use crate::{logger, machine, signals, simulate, table};
@@ -42,6 +43,7 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
     if let Some(path) = &args.summary {
         check_summary(path, args)?;
     }
+    let mut control = args.control.clone().map(|path| Control::new(path, &client));
     let stop = Stop::new();
     signals::watch(&stop, args.grace)?;
     machine::survive_file_limits();
@@ -57,7 +59,12 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
             Fsync::Always => journal::Fsync::Always,
         })
         .stop(&stop)
-        .run(|snapshot| progress.show(snapshot));
+        .run(|snapshot| {
+            if let Some(control) = &mut control {
+                control.look(snapshot.elapsed);
+            }
+            progress.show(snapshot);
+        });
     progress.finish();
     let summary = result?;
     if let Some(path) = &args.summary {

@@ -31,6 +31,18 @@ pub fn simulate(args: &Simulate) -> Result<ExitCode, Failure> {
     while !stop.is_stopped() {
         clock.wait(&signal, signal.seen(), Some(clock.now() + Duration::from_secs(1)));
     }
+    if let Some(path) = &args.stats {
+        let stats = simulator.stats();
+        let seen = serde_json::json!({
+            "requests": stats.requests,
+            "by_status": stats.by_status,
+            "answers": stats.answers,
+            "peak_in_flight": stats.peak_in_flight,
+            "peak_connections": stats.peak_connections,
+        });
+        std::fs::write(path, seen.to_string())
+            .map_err(|e| Failure::Other(format!("cannot write {}: {e}", path.display())))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -153,14 +153,17 @@ impl Gate {
         state.find_mut(group).map_or(Duration::ZERO, |lane| lane.quota.take(now))
     }
 
-    /// Admits a call now, or says when to ask again and keeps its place in the queue.
+    /// Admits a call now, or says when to ask again and keeps its place in the queue. `has_more` is
+    /// whether another call of the seat waits: beside others, it has its turn in the queue at once.
     pub(crate) fn try_enter(
         self: &Arc<Self>,
         now: Time,
         weight: Weight,
         seat: &mut Seat,
+        has_more: bool,
     ) -> Result<Permit, Refusal> {
-        let (verdict, is_news) = self.state.lock().ask(now, weight, seat);
+        let has_more = has_more && self.is_shared();
+        let (verdict, is_news) = self.state.lock().ask(now, weight, seat, has_more);
         if is_news {
             self.signal.raise();
         }
@@ -192,7 +195,7 @@ impl Gate {
                 let timeout = Timeout::new(TimeoutStage::Admission, allowed, 0);
                 return Err(Error::Timeout(Box::new(timeout)));
             }
-            match self.try_enter(now, weight, &mut seat) {
+            match self.try_enter(now, weight, &mut seat, false) {
                 Ok(permit) => return Ok(permit),
                 Err(Refusal { given_up: Some(open), .. }) => {
                     return Err(Error::CircuitOpen(Box::new(open)));

@@ -68,6 +68,7 @@ impl State {
         now: Time,
         weight: Weight,
         seat: &mut Seat,
+        has_more: bool,
     ) -> (Result<Permit, Refusal>, bool) {
         let lane = match seat.lane {
             Some(lane) => lane,
@@ -94,6 +95,12 @@ impl State {
                 self.now = self.now.max(turn.0);
                 self.lanes[lane].queue.remove(&turn);
                 let others = !self.lanes[lane].queue.is_empty();
+                if has_more {
+                    self.tickets += 1;
+                    let next = (self.now.max(seat.next), self.tickets);
+                    seat.turn = Some(next);
+                    self.lanes[lane].queue.insert(next);
+                }
                 (Ok(permit), others)
             }
             Err(refusal) => {
