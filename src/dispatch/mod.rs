@@ -5,13 +5,15 @@
 //! - `judge` - what an answer, or its absence, means.
 //! - `attempt` - one attempt: exchange, judge, settle, decide.
 //! - `feed` - the calls of a pool that wait.
-//! - `pool` - many calls at once, on worker threads.
+//! - `pool` - many calls at once: the way in, and the results.
+//! - `crew` - those who do a pool's work: the pacer and the workers.
 //! - `secret` - keeps the key out of what servers send back.
 //! - `meter` - what held a run back, and what it has done so far.
 //! - `event` - what observers are told.
 
 mod attempt;
 mod call;
+mod crew;
 mod event;
 mod feed;
 mod gate;

@@ -4,6 +4,7 @@
 //! - `retry` - whether there is another try.
 //! - `breaker` - whether the server is worth asking at all.
 //! - `budget` - how much may be sent now.
+//! - `mirror` - keeping our count of a bucket in step with the server's.
 //! - `quota` - how many retries are affordable.
 //! - `search` - finding a limit that nobody told.
 //! - `concurrency` - how many may be in flight.
@@ -12,6 +13,7 @@ pub mod backoff;
 pub mod breaker;
 pub mod budget;
 pub mod concurrency;
+mod mirror;
 pub mod quota;
 pub mod retry;
 pub mod search;

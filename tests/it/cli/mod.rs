@@ -1,6 +1,7 @@
 //! The program, run as a user runs it: real processes against a simulator in this one.
 //!
 //! - `codes` - each exit code.
+//! - `control` - limits that change while a run goes on.
 //! - `input` - each kind of line, each way in, each endpoint.
 //! - `output` - what is written where.
 //! - `resume` - the same command again.
@@ -10,6 +11,7 @@
 //! - `signals` - Ctrl-C.
 
 mod codes;
+mod control;
 mod input;
 mod invalid;
 mod killed;

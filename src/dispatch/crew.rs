@@ -1,0 +1,344 @@
+//! Those who do a pool's work: the pacer and the workers.
+
+use super::attempt::{self, History, Step};
+use super::feed::{Feed, Pending, Take};
+use super::gate::Permit;
+use super::meter::{Held, Meter};
+use super::pool::{Delivered, Job};
+use super::{Dispatcher, Facts};
+use crate::clock::{Hold, Signal, Stage, Stop, Time};
+use crate::error::{Error, TransportError, TransportErrorKind};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
+use parking_lot::Mutex;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::thread::{self, JoinHandle};
+
+/// Enough for TLS in a debug build and a user's closure; only pages that are touched cost memory.
+const STACK: usize = 512 * 1024;
+
+#[derive(Debug)]
+pub(super) struct Shared<T: Send + 'static> {
+    pub(super) dispatcher: Arc<Dispatcher>,
+    pub(super) stop: Stop,
+    pub(super) window: usize,
+    pub(super) feed: Mutex<Feed<T>>,
+    pub(super) crew: Mutex<Crew<T>>,
+    pub(super) jobs: Receiver<Job<T>>,
+    /// Jobs inside, in the sense of the window.
+    pub(super) inside: AtomicUsize,
+    /// Raised when there is room in the window again.
+    pub(super) room: Signal,
+    /// The pacer waits and wants to hear of new jobs.
+    pub(super) is_hungry: AtomicBool,
+    /// A failure has ended the work.
+    pub(super) is_ended: AtomicBool,
+    pub(super) meter: Meter,
+}
+
+/// The workers that have nothing to do, the last one first, and all that were ever started.
+#[derive(Debug)]
+pub(super) struct Crew<T: Send + 'static> {
+    idle: Vec<Sender<Order<T>>>,
+    all: Vec<JoinHandle<()>>,
+    /// The work is over: whoever becomes idle leaves.
+    is_dismissed: bool,
+}
+
+impl<T: Send + 'static> Crew<T> {
+    pub(super) fn new() -> Crew<T> {
+        Crew { idle: Vec::new(), all: Vec::new(), is_dismissed: false }
+    }
+}
+
+/// What a worker is told.
+pub(super) enum Order<T> {
+    Send(Assignment<T>),
+    Leave,
+}
+
+/// A call that was admitted, on its way to a worker.
+pub(super) struct Assignment<T> {
+    pending: Box<Pending<T>>,
+    permit: Permit,
+    hold: Hold,
+}
+
+impl<T: Send + 'static> Shared<T> {
+    pub(super) fn is_closing(&self) -> bool {
+        self.stop.stage() >= Stage::Drain || self.is_ended.load(SeqCst)
+    }
+
+    pub(super) fn end(&self) {
+        self.is_ended.store(true, SeqCst);
+        self.room.raise();
+        self.dispatcher.gate.signal().raise();
+    }
+
+    /// The pacer: hands out what the gate admits, and waits for what it does not.
+    pub(super) fn pace(self: &Arc<Self>, results: &Sender<Delivered<T>>, _hold: Hold) {
+        let _member = self.dispatcher.gate.join();
+        let clock = &*self.dispatcher.clock;
+        let signal = self.dispatcher.gate.signal();
+        loop {
+            let seen = signal.seen();
+            self.is_hungry.store(true, SeqCst);
+            let now = clock.now();
+            match self.take(now, results, true) {
+                Take::Go(pending, permit) => self.hand_over(pending, permit, results),
+                Take::Wait { until, held } => {
+                    if held == Held::Concurrency {
+                        // Another job would only wait behind those that are here.
+                        self.is_hungry.store(false, SeqCst);
+                    }
+                    self.meter.hold(held, now);
+                    clock.wait(signal, seen, until);
+                }
+                Take::Done => break,
+            }
+        }
+        self.meter.end(clock.now());
+        self.dismiss(results);
+    }
+
+    /// Sends the workers home, and gives back what was never sent.
+    fn dismiss(&self, results: &Sender<Delivered<T>>) {
+        let crew = {
+            let mut crew = self.crew.lock();
+            crew.is_dismissed = true;
+            for worker in crew.idle.drain(..) {
+                let _ = worker.send(Order::Leave);
+            }
+            std::mem::take(&mut crew.all)
+        };
+        for worker in crew {
+            let _ = worker.join();
+        }
+        self.is_ended.store(true, SeqCst);
+        self.room.raise();
+        for job in self.jobs.try_iter() {
+            let _ = results.send(cancelled(job.tag));
+        }
+    }
+
+    /// The next call that may be sent now.
+    fn take(&self, now: Time, results: &Sender<Delivered<T>>, is_pacer: bool) -> Take<T> {
+        let mut feed = self.feed.lock();
+        self.take_in(&mut feed);
+        if self.is_closing() {
+            for pending in feed.clear() {
+                let facts = pending.history.map(|h| h.facts(now)).unwrap_or_default();
+                let _ = results.send(Delivered {
+                    tag: pending.tag,
+                    result: Err(Error::Cancelled),
+                    facts,
+                });
+            }
+            if feed.in_flight == 0 {
+                return Take::Done;
+            }
+            return Take::Wait { until: None, held: Held::Server };
+        }
+        let mut deliver = |pending: Box<Pending<T>>, error: Error| {
+            let facts = pending.history.map(|h| h.facts(now)).unwrap_or_default();
+            // An open circuit is that of one limit group.
+            let is_fatal = error.is_fatal_for_run() && !matches!(error, Error::CircuitOpen(_));
+            let _ = results.send(Delivered { tag: pending.tag, result: Err(error), facts });
+            if is_fatal {
+                self.is_ended.store(true, SeqCst);
+                self.room.raise();
+            }
+        };
+        let is_full = self.inside.load(SeqCst) >= self.window;
+        let take = feed.take(&self.dispatcher, now, is_full, &mut deliver);
+        if feed.is_hopeless() && !self.is_ended.swap(true, SeqCst) {
+            self.room.raise();
+        }
+        match &take {
+            Take::Wait { until, held } if is_pacer => {
+                feed.pacer_until = *until;
+                feed.pacer_held = Some(*held);
+            }
+            // Where one call passes, what the pacer waits for may be over, and more may pass; only
+            // a full house has just this one place.
+            Take::Go(..)
+                if !is_pacer
+                    && feed.pacer_held.take_if(|held| *held != Held::Concurrency).is_some() =>
+            {
+                self.dispatcher.gate.signal().raise();
+            }
+            _ => {}
+        }
+        take
+    }
+
+    fn take_in(&self, feed: &mut Feed<T>) {
+        loop {
+            match self.jobs.try_recv() {
+                Ok(job) => feed.push(job),
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => {
+                    feed.is_closed = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn hand_over(
+        self: &Arc<Self>,
+        pending: Box<Pending<T>>,
+        permit: Permit,
+        results: &Sender<Delivered<T>>,
+    ) {
+        let assignment = Assignment { pending, permit, hold: self.dispatcher.clock.hold() };
+        let idle = self.crew.lock().idle.pop();
+        match idle {
+            Some(worker) => {
+                let sent = worker.send(Order::Send(assignment));
+                debug_assert!(sent.is_ok(), "an idle worker listens until it is told to leave");
+            }
+            None => self.hire(assignment, results),
+        }
+    }
+
+    /// Starts a worker; without room for another thread, fewer requests go at once.
+    fn hire(self: &Arc<Self>, assignment: Assignment<T>, results: &Sender<Delivered<T>>) {
+        let (orders_in, orders) = bounded(1);
+        let (shared, results_in, back) = (self.clone(), results.clone(), orders_in.clone());
+        let number = self.crew.lock().all.len() + 1;
+        let thread = thread::Builder::new()
+            .name(format!("openai-bulk-{number}"))
+            .stack_size(STACK)
+            .spawn(move || shared.work(&orders, &back, &results_in));
+        match thread {
+            Ok(thread) => {
+                self.crew.lock().all.push(thread);
+                let _ = orders_in.send(Order::Send(assignment));
+            }
+            Err(error) => {
+                let most = self.crew.lock().all.len().max(1);
+                log::warn!(target: "openai_bulk::pool", max_concurrency = most, error:% = error; "no more threads can be started: fewer requests at once from here on");
+                self.dispatcher.gate.set_ceiling(most);
+                // The call was admitted: it is sent from here, and the others wait for it once.
+                drop(self.serve(assignment, results));
+            }
+        }
+    }
+
+    fn work(
+        &self,
+        orders: &Receiver<Order<T>>,
+        me: &Sender<Order<T>>,
+        results: &Sender<Delivered<T>>,
+    ) {
+        while let Ok(Order::Send(assignment)) = orders.recv() {
+            let mut next = Some(assignment);
+            while let Some(assignment) = next.take() {
+                let hold = self.serve(assignment, results);
+                next = self.next_for(me, results, hold);
+            }
+        }
+    }
+
+    /// Makes one attempt and puts its call where it belongs now.
+    fn serve(&self, assignment: Assignment<T>, results: &Sender<Delivered<T>>) -> Hold {
+        let Assignment { mut pending, permit, hold } = assignment;
+        let history = pending.history.as_mut().expect("an admitted call has asked");
+        // A transport or an observer of the user's own may panic: that is the end of its row, and
+        // the permit goes back by itself.
+        let attempt = AssertUnwindSafe(|| {
+            attempt::attempt(&self.dispatcher, &pending.call, history, permit, &self.stop)
+        });
+        let step = catch_unwind(attempt).unwrap_or_else(|_| Step::Done(Box::new(Err(panicked()))));
+        let now = self.dispatcher.clock.now();
+        let mut feed = self.feed.lock();
+        feed.in_flight -= 1;
+        match step {
+            Step::Again { after } => {
+                feed.retry(pending, now + after);
+                if feed.pacer_until.is_none_or(|until| now + after < until) {
+                    drop(feed);
+                    self.dispatcher.gate.signal().raise();
+                }
+            }
+            Step::Done(result) => {
+                let (result, facts) = (*result, history.facts(now));
+                let is_fatal = matches!(&result, Err(error) if error.is_fatal_for_run());
+                // Sent under the lock: when nothing is in flight, everything is out.
+                let _ = results.send(Delivered { tag: pending.tag, result, facts });
+                drop(feed);
+                if is_fatal {
+                    self.end();
+                }
+            }
+        }
+        hold
+    }
+
+    /// The next call for a worker that has finished; without one, it counts as idle.
+    fn next_for(
+        &self,
+        me: &Sender<Order<T>>,
+        results: &Sender<Delivered<T>>,
+        hold: Hold,
+    ) -> Option<Assignment<T>> {
+        match self.take(self.dispatcher.clock.now(), results, false) {
+            Take::Go(pending, permit) => Some(Assignment { pending, permit, hold }),
+            waits => {
+                self.rest(me);
+                let is_news = match waits {
+                    Take::Wait { until: Some(until), .. } => {
+                        self.feed.lock().pacer_until.is_none_or(|known| until < known)
+                    }
+                    Take::Wait { until: None, .. } => {
+                        self.is_closing() || self.feed.lock().in_flight == 0
+                    }
+                    _ => true,
+                };
+                if is_news || self.dispatcher.gate.is_shared() {
+                    self.dispatcher.gate.signal().raise();
+                }
+                // Until here the worker counted as busy, so that a manual clock stood still.
+                drop(hold);
+                None
+            }
+        }
+    }
+
+    /// Puts a worker that has nothing to do at the top of the idle ones, or sends it home.
+    fn rest(&self, me: &Sender<Order<T>>) {
+        let mut crew = self.crew.lock();
+        if crew.is_dismissed {
+            let _ = me.send(Order::Leave);
+        } else {
+            crew.idle.push(me.clone());
+        }
+    }
+}
+
+fn panicked() -> Error {
+    let message = "the transport or an observer panicked; its message stands in the standard error";
+    Error::Transport(Box::new(TransportError::new(TransportErrorKind::Protocol, true, message)))
+}
+
+fn cancelled<T>(tag: T) -> Delivered<T> {
+    Delivered { tag, result: Err(Error::Cancelled), facts: Facts::default() }
+}
+
+impl<T: Send + 'static> std::fmt::Debug for Order<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Order::Send(_) => "Send",
+            Order::Leave => "Leave",
+        })
+    }
+}
+
+impl<T> Pending<T> {
+    /// The history of the call, which begins when it first asks to be admitted.
+    pub(super) fn history(&mut self, dispatcher: &Dispatcher, now: Time) -> &mut History {
+        self.history.get_or_insert_with(|| History::begin(dispatcher, &self.call, now))
+    }
+}
