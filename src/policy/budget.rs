@@ -128,6 +128,13 @@ impl Budget {
         budget
     }
 
+    /// Begins with what the server tells to be left, of which `open` may be taken already.
+    pub fn begin_at(&mut self, left: f64, open: f64) {
+        self.is_told = true;
+        self.depth = self.depth.max(left);
+        self.level = (left - open).max(-self.depth);
+    }
+
     /// The rate in force, a minute.
     pub fn per_minute(&self) -> f64 {
         self.per_minute
@@ -218,8 +225,9 @@ impl Budget {
                 self.apply();
                 // What was refilled since at a rate that is too high is not there.
                 let too_fast = (before - self.per_second()).max(0.0);
-                self.level -= too_fast * now.since(sent_at).as_secs_f64();
                 self.depth = self.depth.min(limit as f64).max(1.0);
+                let refilled = self.level - too_fast * now.since(sent_at).as_secs_f64();
+                self.level = refilled.max(self.worst().min(self.level));
                 self.mark = None;
             }
         }
@@ -227,7 +235,8 @@ impl Budget {
             self.mirror.close(receipt.number, now);
             return;
         };
-        let left = left as f64;
+        // More than the limit is never there, whatever is told.
+        let left = level.limit.map_or(left, |limit| left.min(limit)) as f64;
         self.is_told = true;
         self.depth = self.depth.max(left);
         let off = self.mirror.correction(now, sent_at, left, receipt);
@@ -237,7 +246,16 @@ impl Budget {
         }
         // A limit that the user set below the server's keeps its own count.
         if off < 0.0 || !self.is_own() {
-            self.level = (self.level + off).min(self.cap());
+            // An empty bucket is no word on a debt of ours.
+            let floor = self.worst();
+            let worst = floor.min(self.level);
+            let is_debt = left == 0.0 && self.level < floor;
+            let best = if is_debt { self.level } else { self.cap() };
+            let to = (self.level + off).clamp(worst, best.max(worst));
+            self.mirror.shift += to - self.level - off;
+            self.level = to;
+        } else {
+            self.mirror.shift -= off;
         }
     }
 
@@ -296,6 +314,11 @@ impl Budget {
         self.per_minute / MINUTE
     }
 
+    /// Nothing that is told can be worse than all calls still to come, and a minute to wait.
+    fn worst(&self) -> f64 {
+        -self.mirror.open.max(0.0) - self.depth.min(self.per_minute)
+    }
+
     fn lead(&self) -> f64 {
         (LEAD * self.slack * self.per_second()).min(0.25 * self.depth)
     }
@@ -323,6 +346,9 @@ impl Budget {
             // Unless the server tells its level, the bucket holds the same time's worth as before.
             self.depth = (self.depth * self.per_minute / before).max(1.0);
             self.level = self.level.min(self.cap());
+        } else if self.per_minute < before {
+            // What was a minute to wait at the rate from before may be hours at this one.
+            self.level = self.level.max(self.worst());
         }
     }
 

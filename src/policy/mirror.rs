@@ -35,6 +35,8 @@ pub(super) struct Mirror {
     pub(super) shift: f64,
     /// The latest calls: when they were sent, and what they cost until they are answered.
     calls: VecDeque<(Time, f64)>,
+    /// What those cost that are not answered.
+    pub(super) open: f64,
     /// The number of the first of them.
     first: u64,
     /// The number of the first that may be in the window and not answered.
@@ -44,19 +46,21 @@ pub(super) struct Mirror {
 impl Mirror {
     pub(super) fn sent(&mut self, now: Time, cost: f64) -> u64 {
         self.calls.push_back((now, cost));
+        self.open += cost;
         self.first + self.calls.len() as u64 - 1
     }
 
     /// A call is answered, or was never sent.
     pub(super) fn close(&mut self, number: u64, now: Time) {
         if let Some(at) = self.place(number) {
-            self.calls[at].1 = 0.0;
+            self.open -= std::mem::take(&mut self.calls[at].1);
         }
         let is_over = |sent: Time, cost: f64| {
             now.since(sent) > if cost == 0.0 { 2 * JITTER } else { STRAGGLER }
         };
-        while self.calls.front().is_some_and(|&(sent, cost)| is_over(sent, cost)) {
-            self.calls.pop_front();
+        while let Some((_, cost)) = self.calls.pop_front_if(|&mut (sent, cost)| is_over(sent, cost))
+        {
+            self.open -= cost;
             self.first += 1;
         }
     }

@@ -162,6 +162,19 @@ impl Search {
             self.correct(sent_at, trace);
             return false;
         }
+        // Where nothing at all passes, it is not for the rate; those who pause ask more and more
+        // seldom.
+        let is_shut = self.mode == Mode::Found
+            && self
+                .marks
+                .back()
+                .is_some_and(|mark| trace.sent - mark.sent - mark.refused <= 1.5 * trace.cost);
+        if is_shut {
+            self.mark(sent_at, trace);
+            self.level = self.level.min(0.0);
+            self.cut_at = Some(now);
+            return false;
+        }
         if is_known && self.mode == Mode::Off && !self.is_second(now) {
             self.mark(sent_at, trace);
             self.cut_at = Some(now);

@@ -317,10 +317,17 @@ impl Lane {
         let slot = &mut self.budgets[which];
         if slot.is_none() {
             let Some(limit) = level.limit.filter(|&limit| limit > 0) else { return };
-            *slot = Some(Budget::told(limit as f64, burst, now));
+            let mut budget = Budget::told(limit as f64, burst, now);
+            if let Some(left) = level.remaining {
+                // Those that are in flight may be served after this one.
+                let each = if which == REQUESTS { 1.0 } else { permit.weight.total() as f64 };
+                budget.begin_at(left.min(limit) as f64, self.in_flight as f64 * each);
+            }
+            *slot = Some(budget);
+            return;
         }
-        if let Some(budget) = slot {
-            let receipt = permit.charge.receipts[which].unwrap_or_default();
+        // A call from before the budget was known tells nothing that is not known by now.
+        if let (Some(budget), Some(receipt)) = (slot, permit.charge.receipts[which]) {
             budget.learn(now, level, receipt, sent_at);
         }
     }

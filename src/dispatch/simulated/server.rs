@@ -64,6 +64,8 @@ pub(super) struct Server {
     pub(super) has_headers: bool,
     /// Whether the headers tell a minute's bucket although a bucket of a second is enforced.
     pub(super) claims_minute: bool,
+    /// Whether the headers say anything that comes to mind.
+    pub(super) lies: bool,
     pub(super) retry_after: Option<f64>,
     /// Median and sigma of the time that a request takes, in seconds.
     pub(super) latency: (f64, f64),
@@ -96,6 +98,7 @@ impl Server {
             charge: Charge::Ceiling,
             has_headers: true,
             claims_minute: false,
+            lies: false,
             retry_after: None,
             latency: (latency, 0.0),
             way: 0.004,
@@ -131,6 +134,11 @@ impl Server {
         let bucket = self.requests.as_mut().expect("there is a limit");
         bucket.per_minute = per_minute;
         bucket.level = bucket.level.min(bucket.depth());
+    }
+
+    /// Begins other chances.
+    pub(super) fn reseed(&mut self, seed: u64) {
+        self.rng = fastrand::Rng::with_seed(seed);
     }
 
     /// The time of the way there, or back.
@@ -234,7 +242,18 @@ impl Server {
         }
     }
 
-    fn headers(&self, mut answer: Answer) -> Answer {
+    fn headers(&mut self, mut answer: Answer) -> Answer {
+        if self.lies {
+            let words = ["0", "1", "-1", "17", "6000", "999999999999", "99999999999999999999", "x"];
+            for name in ["limit-requests", "remaining-requests", "limit-tokens", "remaining-tokens"]
+            {
+                let word = words[self.rng.usize(3..words.len())];
+                let word =
+                    if name.starts_with("limit") { word } else { words[self.rng.usize(..8)] };
+                answer = answer.header(&format!("x-ratelimit-{name}"), word);
+            }
+            return answer.header("x-ratelimit-reset-requests", words[self.rng.usize(..8)]);
+        }
         if !self.has_headers {
             return answer;
         }

@@ -2,7 +2,6 @@
 
 use super::server::Server;
 use super::{Run, at};
-use crate::usage::Weight;
 
 #[test]
 fn an_outage_in_mid_run_costs_itself_and_little_more() {
@@ -77,10 +76,29 @@ fn faults_at_random_do_not_bring_the_concurrency_down() {
 }
 
 #[test]
-fn a_circuit_is_open_for_its_own_model_only() {
-    let server = Server::new(0.2).requests(60_000.0, 1.0);
-    let told = Run::new(server, |_| {}).send_each(2_000, |n| {
-        (if n % 2 == 0 { "one" } else { "two" }, Weight { input: 10, ceiling: 0 })
-    });
+fn headers_that_say_anything_stop_nobody() {
+    for seed in 0..20 {
+        let server = Server::new(0.2).with(|s| {
+            s.lies = true;
+            s.reseed(seed);
+        });
+        let told = Run::new(server, |_| {}).send(300, 10, 0);
+        assert_eq!(told.failed, 0, "{seed}: {}", told.took);
+        // The least that they name is 17 a minute.
+        assert!(told.took < 1_200.0, "{seed}: {}", told.took);
+    }
+}
+
+#[test]
+fn a_server_that_refuses_everything_for_a_while_is_waited_for() {
+    let server = Server::new(0.2).requests(6_000.0, 1.0).with(|s| s.has_headers = false);
+    let told = Run::new(server, |l| l.max_concurrency = 128)
+        .then(5.0, |run| run.server.set_requests(0.001))
+        .then(65.0, |run| run.server.set_requests(6_000.0))
+        .send(3_000, 10, 0);
     assert_eq!(told.failed, 0);
+    // Without it 29 s.
+    assert!(told.took < 29.0 + 60.0 + 40.0, "{}", told.took);
+    let refused: usize = told.refused_at.range(10..65).map(|(_, n)| n).sum();
+    assert!(refused < 300, "{refused}");
 }
