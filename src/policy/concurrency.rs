@@ -12,10 +12,10 @@ const BLIND_STEP: Duration = Duration::from_secs(1);
 /// The share of what was in flight before an outage that is in flight after it, before it doubles
 /// with each second.
 const RESTART: f64 = 0.25;
-/// The share of overload answers from which fewer are sent at once.
-const OVERLOAD: f64 = 0.02;
+/// The share of overload answers from which fewer are sent at once; less is taken for chance.
+const OVERLOAD: f64 = 0.15;
 /// Overload answers in a window before their share means anything.
-const OVERLOADS: u32 = 3;
+const OVERLOADS: u32 = 5;
 /// The cut on overload.
 const CUT: f64 = 0.7;
 /// Cuts without effect after which overload is taken to have nothing to do with our load.
@@ -285,13 +285,13 @@ impl Concurrency {
         if self.overloads < OVERLOADS || share < OVERLOAD {
             return None;
         }
-        let is_in_vain = self.futile.cuts > 0 && share > 0.7 * self.futile.share;
+        let is_in_vain = self.futile.cuts > 0 && share > 0.5 * self.futile.share;
         if !is_in_vain {
             self.futile = Futile { cuts: 0, share, limit: self.limit, ..self.futile };
         }
         self.futile.cuts += 1;
         if self.futile.cuts > FUTILE && share < 0.5 {
-            let limit = self.futile.limit;
+            let limit = self.futile.limit.max(self.peak);
             self.futile = Futile { borne_until: now + BORNE, ..Futile::default() };
             self.settle(now);
             return self.change(limit.max(self.limit), now, Reason::Futile);

@@ -76,8 +76,9 @@ pub(super) struct Server {
     /// Requests that are worked on at once; others wait, or are refused with 503.
     pub(super) slots: Option<usize>,
     pub(super) refuses_when_full: bool,
-    /// The share of requests that fail with 500.
+    /// The share of requests that fail, and the status.
     pub(super) faults: f64,
+    pub(super) fault: u16,
     /// Everything fails with 503 in this time.
     pub(super) outage: Option<(Time, Time)>,
     /// What others take from the buckets: requests a minute, tokens a minute.
@@ -106,6 +107,7 @@ impl Server {
             slots: None,
             refuses_when_full: false,
             faults: 0.0,
+            fault: 500,
             outage: None,
             others: (0.0, 0.0),
             others_at: Time::ZERO,
@@ -198,7 +200,7 @@ impl Server {
             bucket.level -= cost;
         }
         if self.rng.f64() < self.faults {
-            return (Ok(self.headers(error(500, "oops", ""))), seconds(0.01));
+            return (Ok(self.headers(error(self.fault, "oops", ""))), seconds(0.01));
         }
         let (median, sigma) = self.latency;
         let length = seconds(median * (sigma * self.normal()).exp());
