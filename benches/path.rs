@@ -29,6 +29,7 @@ fn dispatcher(transport: impl Transport, max_concurrency: usize) -> Arc<Dispatch
         rules: Rules::default(),
         timeout: Duration::from_secs(60),
         deadline: Duration::from_secs(600),
+        hedge: 0.0,
         headers: vec![("Authorization".into(), "Bearer sk-bench".into())],
         observer: None,
     })

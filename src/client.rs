@@ -136,6 +136,7 @@ impl ClientBuilder {
             rules: rules(&config),
             timeout: config.get_timeout(),
             deadline: config.get_deadline(),
+            hedge: config.get_hedge(),
             headers,
             observer,
         };

@@ -88,6 +88,8 @@ pub struct Attempts {
     pub refused: u64,
     /// Those that may have been billed though no answer came.
     pub maybe_billed: u64,
+    /// Those that were sent beside one that took long; they are no retries.
+    pub hedges: u64,
 }
 
 /// Tokens, as the server counted them.
@@ -216,7 +218,8 @@ impl Tally {
     /// Counts a row that was sent, or failed before it could be.
     pub fn count(&mut self, result: &Result<Reply, Error>, facts: &Facts) {
         self.attempts.total += u64::from(facts.attempts);
-        self.attempts.retries += u64::from(facts.attempts.saturating_sub(1));
+        self.attempts.retries += u64::from(facts.attempts.saturating_sub(1 + facts.hedges));
+        self.attempts.hedges += u64::from(facts.hedges);
         self.attempts.refused += u64::from(facts.refusals);
         self.attempts.maybe_billed += u64::from(facts.maybe_billed);
         match result {

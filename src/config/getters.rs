@@ -159,6 +159,11 @@ impl Config {
         usize::try_from(self.values.min_concurrency).unwrap_or(usize::MAX)
     }
 
+    /// How many second requests for stragglers a run may send, for each first one.
+    pub fn get_hedge(&self) -> f64 {
+        self.values.hedge
+    }
+
     /// The most requests in flight.
     pub fn get_max_concurrency(&self) -> usize {
         usize::try_from(self.values.max_concurrency).unwrap_or(usize::MAX)

@@ -174,6 +174,15 @@ impl Config {
         self.put("OPENAI_MIN_CONCURRENCY", |v| v.min_concurrency = requests as u64)
     }
 
+    /// How many requests of a run may be sent a second time when they take longer than 95 of 100
+    /// others; the first answer counts, and both may be billed.
+    ///
+    /// `OPENAI_HEDGE`. Default: 0. Unit: share of requests. Source: off by own choice, because it
+    /// costs money.
+    pub fn hedge(self, share: f64) -> Config {
+        self.put("OPENAI_HEDGE", |v| v.hedge = share)
+    }
+
     /// The most requests in flight; each has a thread. As many are used as the limits and the
     /// server's latency need.
     ///

@@ -220,6 +220,15 @@ static SETTINGS: &[Setting] = &[
         slot: |v| Slot::Count { at: &mut v.max_concurrency, min: 1, max: 20_000 },
     },
     Setting {
+        name: "OPENAI_HEDGE",
+        default: "0",
+        unit: "share of requests",
+        help: "How many requests of a run may be sent a second time when they take longer than 95 \
+               of 100 others; the first answer counts, and both may be billed.",
+        source: "off by own choice, because it costs money",
+        slot: |v| Slot::Share { at: &mut v.hedge, min: 0.0, max: 1.0 },
+    },
+    Setting {
         name: "OPENAI_RATE_LIMIT_BURST",
         default: "1s",
         unit: "duration",

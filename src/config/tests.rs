@@ -42,7 +42,13 @@ fn edges(slot: &Slot<'_>) -> (Vec<String>, Vec<String>) {
         }
         Slot::Share { min, max, .. } => (
             vec![min.to_string(), max.to_string()],
-            vec!["0".into(), (max + 0.001).to_string(), "NaN".into(), "inf".into(), "half".into()],
+            vec![
+                (min - 0.001).to_string(),
+                (max + 0.001).to_string(),
+                "NaN".into(),
+                "inf".into(),
+                "half".into(),
+            ],
         ),
         Slot::Choice(_, all) => {
             (all.iter().map(ToString::to_string).collect(), vec!["other".into()])

@@ -56,6 +56,7 @@ pub(super) struct Values {
     pub(super) limit_groups: Option<String>,
     pub(super) min_concurrency: u64,
     pub(super) max_concurrency: u64,
+    pub(super) hedge: f64,
     pub(super) rate_limit_burst: Duration,
     pub(super) max_retries: u64,
     pub(super) backoff_base: Duration,

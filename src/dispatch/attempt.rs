@@ -41,6 +41,8 @@ pub struct Facts {
     pub refusals: u32,
     /// How many of them may have been billed without an answer.
     pub maybe_billed: u32,
+    /// How many of them were second requests beside one that took long.
+    pub hedges: u32,
     /// The last exchange, from the first byte sent to the last byte received.
     pub latency: Duration,
     /// From when it first asked to be admitted to its end, less the time in exchanges.
@@ -55,6 +57,7 @@ pub(crate) struct History {
     tally: Tally,
     attempts: u32,
     maybe_billed: u32,
+    hedges: u32,
     exchanging: Duration,
     latency: Duration,
     last: Option<Box<Error>>,
@@ -77,6 +80,7 @@ impl History {
             tally: Tally::default(),
             attempts: 0,
             maybe_billed: 0,
+            hedges: 0,
             exchanging: Duration::ZERO,
             latency: Duration::ZERO,
             last: None,
@@ -99,9 +103,27 @@ impl History {
             attempts: self.attempts,
             refusals: self.tally.refusals,
             maybe_billed: self.maybe_billed,
+            hedges: self.hedges,
             latency: self.latency,
             waited: now.since(self.asked).saturating_sub(self.exchanging),
         }
+    }
+
+    /// A second request is sent beside the first.
+    pub(super) fn hedged(&mut self) {
+        self.hedges += 1;
+    }
+
+    /// One of two requests in flight failed, and the other decides.
+    pub(super) fn set_aside(&mut self, outcome: &Outcome) {
+        if let Finding::Bad(bad) = &outcome.judged.finding {
+            self.maybe_billed += u32::from(bad.is_maybe_billed());
+        }
+    }
+
+    /// One of two requests in flight is given up, because the other was answered.
+    pub(super) fn abandoned(&mut self) {
+        self.maybe_billed += 1;
     }
 
     /// The error of a call that ended while it waited: what its last attempt met says more than
@@ -117,6 +139,26 @@ impl History {
     pub(crate) fn out_of_time(&mut self) -> Error {
         let timeout = Timeout::new(TimeoutStage::Admission, self.allowed, self.attempts);
         self.overtaken(Error::Timeout(Box::new(timeout)))
+    }
+}
+
+/// What came of an attempt: judged and settled, and not yet acted on.
+pub(super) struct Outcome {
+    judged: Judged,
+    ended: Time,
+    latency: Duration,
+    timeout: Duration,
+}
+
+impl Outcome {
+    /// Whether the call has its answer.
+    pub(super) fn is_good(&self) -> bool {
+        matches!(self.judged.finding, Finding::Good { .. })
+    }
+
+    /// How long the exchange took.
+    pub(super) fn latency(&self) -> Duration {
+        self.latency
     }
 }
 
@@ -154,14 +196,23 @@ pub(super) fn finish(
     call: &Call,
     history: &mut History,
     permit: Permit,
-    (began, timeout): (Time, Duration),
+    times: (Time, Duration),
     result: Result<Answer, TransportError>,
 ) -> Step {
+    conclude(dispatcher, call, history, weigh(dispatcher, permit, times, result))
+}
+
+/// Judges and settles an attempt that began at a time and with a timeout.
+pub(super) fn weigh(
+    dispatcher: &Dispatcher,
+    permit: Permit,
+    (began, timeout): (Time, Duration),
+    result: Result<Answer, TransportError>,
+) -> Outcome {
     let clock = &*dispatcher.clock;
     let result = secret::hide(result, &dispatcher.headers);
     let ended = clock.now();
-    history.latency = ended.since(began);
-    history.exchanging += history.latency;
+    let latency = ended.since(began);
     let mut judged = judge::judge(result, clock.date());
     judged.request_id =
         judged.request_id.map(|id| secret::hide_text(id.into(), &dispatcher.headers).into());
@@ -169,12 +220,24 @@ pub(super) fn finish(
     if let Finding::Bad(Bad { what: What::Undecodable { message, .. }, .. }) = &mut judged.finding {
         *message = secret::hide_text(std::mem::take(message), &dispatcher.headers);
     }
-    settle(permit, &judged, ended, history.latency);
+    settle(permit, &judged, ended, latency);
+    Outcome { judged, ended, latency, timeout }
+}
+
+/// Says what follows from an attempt.
+pub(super) fn conclude(
+    dispatcher: &Dispatcher,
+    call: &Call,
+    history: &mut History,
+    outcome: Outcome,
+) -> Step {
+    let Outcome { judged, ended, latency, timeout } = outcome;
+    history.latency = latency;
+    history.exchanging += latency;
     let Judged { report, request_id, finding } = judged;
     match finding {
         Finding::Good { status, body, peek } => {
-            let (group, latency) = (&*call.group, history.latency);
-            dispatcher.tell(&Event::Answered { group, latency });
+            dispatcher.tell(&Event::Answered { group: &call.group, latency });
             let facts = history.facts(ended);
             Step::Done(Box::new(Ok(Reply { status, body, request_id, peek, report, facts })))
         }

@@ -3,11 +3,13 @@
 use super::attempt::{self, History, Step};
 use super::feed::{Feed, Pending, Take};
 use super::gate::Permit;
+use super::hedge::{Hedger, Race};
 use super::meter::{Held, Meter};
 use super::pool::{Delivered, Job};
 use super::{Dispatcher, Facts};
 use crate::clock::{Hold, Signal, Stage, Stop, Time};
 use crate::error::{Error, TransportError, TransportErrorKind};
+use crate::transport::Exchange;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use parking_lot::Mutex;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -35,6 +37,8 @@ pub(super) struct Shared<T: Send + 'static> {
     /// A failure has ended the work.
     pub(super) is_ended: AtomicBool,
     pub(super) meter: Meter,
+    /// Watches for stragglers, where that was asked for.
+    pub(super) hedger: Option<Hedger<T>>,
 }
 
 /// The workers that have nothing to do, the last one first, and all that were ever started.
@@ -60,9 +64,17 @@ pub(super) enum Order<T> {
 
 /// A call that was admitted, on its way to a worker.
 pub(super) struct Assignment<T> {
-    pending: Box<Pending<T>>,
+    load: Load<T>,
     permit: Permit,
     hold: Hold,
+}
+
+/// What a worker sends.
+enum Load<T> {
+    /// A call.
+    Call(Box<Pending<T>>),
+    /// A second request beside one that takes long.
+    Second(Arc<Race<T>>),
 }
 
 impl<T: Send + 'static> Shared<T> {
@@ -85,14 +97,19 @@ impl<T: Send + 'static> Shared<T> {
             let seen = signal.seen();
             self.is_hungry.store(true, SeqCst);
             let now = clock.now();
+            self.hedge(now, results);
             match self.take(now, results, true) {
-                Take::Go(pending, permit) => self.hand_over(pending, permit, results),
+                Take::Go(pending, permit) => {
+                    self.hand_over(Load::Call(pending), permit, results);
+                }
                 Take::Wait { until, held } => {
                     if held == Held::Concurrency {
                         // Another job would only wait behind those that are here.
                         self.is_hungry.store(false, SeqCst);
                     }
                     self.meter.hold(held, now);
+                    let second = self.hedger.as_ref().and_then(Hedger::watch);
+                    let until = [until, second].into_iter().flatten().min();
                     clock.wait(signal, seen, until);
                 }
                 Take::Done => break,
@@ -186,13 +203,32 @@ impl<T: Send + 'static> Shared<T> {
         }
     }
 
-    fn hand_over(
-        self: &Arc<Self>,
-        pending: Box<Pending<T>>,
-        permit: Permit,
-        results: &Sender<Delivered<T>>,
-    ) {
-        let assignment = Assignment { pending, permit, hold: self.dispatcher.clock.hold() };
+    /// Sends the second requests that are due, as far as there is room for them right now.
+    fn hedge(self: &Arc<Self>, now: Time, results: &Sender<Delivered<T>>) {
+        let Some(hedger) = self.hedger.as_ref().filter(|_| !self.is_closing()) else { return };
+        while let Some(race) = hedger.next(now) {
+            let gate = &self.dispatcher.gate;
+            let mut seat = gate.seat(&race.call.group, 1.0);
+            // Calls that wait for their first request go before it.
+            let permit = match gate.try_enter(now, race.call.weight, &mut seat, false) {
+                Ok(permit) => permit,
+                Err(refusal) => {
+                    hedger.put_off(race, now, refusal.until);
+                    continue;
+                }
+            };
+            drop(seat);
+            if race.join() {
+                hedger.spend(&race.call.group);
+                log::debug!(target: "openai_bulk::hedge", limit_group = &*race.call.group; "a request takes long and is sent a second time");
+                self.feed.lock().in_flight += 1;
+                self.hand_over(Load::Second(race), permit, results);
+            }
+        }
+    }
+
+    fn hand_over(self: &Arc<Self>, load: Load<T>, permit: Permit, results: &Sender<Delivered<T>>) {
+        let assignment = Assignment { load, permit, hold: self.dispatcher.clock.hold() };
         let idle = self.crew.lock().idle.pop();
         match idle {
             Some(worker) => {
@@ -244,17 +280,24 @@ impl<T: Send + 'static> Shared<T> {
 
     /// Makes one attempt and puts its call where it belongs now.
     fn serve(&self, assignment: Assignment<T>, results: &Sender<Delivered<T>>) -> Hold {
-        let Assignment { mut pending, permit, hold } = assignment;
-        let history = pending.history.as_mut().expect("an admitted call has asked");
-        // A transport or an observer of the user's own may panic: that is the end of its row, and
-        // the permit goes back by itself.
-        let attempt = AssertUnwindSafe(|| {
-            attempt::attempt(&self.dispatcher, &pending.call, history, permit, &self.stop)
-        });
-        let step = catch_unwind(attempt).unwrap_or_else(|_| Step::Done(Box::new(Err(panicked()))));
+        let Assignment { load, permit, hold } = assignment;
+        let decided = match (load, &self.hedger) {
+            (Load::Call(pending), None) => Some(self.send(pending, permit)),
+            (Load::Call(pending), Some(hedger)) => {
+                let now = self.dispatcher.clock.now();
+                let (race, is_sooner) = hedger.begin(pending, &self.stop, now);
+                if is_sooner {
+                    self.dispatcher.gate.signal().raise();
+                }
+                self.run(&race, permit, hedger, true)
+            }
+            (Load::Second(race), Some(hedger)) => self.run(&race, permit, hedger, false),
+            (Load::Second(_), None) => unreachable!("only a hedger begins a race"),
+        };
         let now = self.dispatcher.clock.now();
         let mut feed = self.feed.lock();
         feed.in_flight -= 1;
+        let Some((mut pending, step)) = decided else { return hold };
         match step {
             Step::Again { after } => {
                 feed.retry(pending, now + after);
@@ -264,6 +307,7 @@ impl<T: Send + 'static> Shared<T> {
                 }
             }
             Step::Done(result) => {
+                let history = pending.history(&self.dispatcher, now);
                 let (result, facts) = (*result, history.facts(now));
                 let is_fatal = matches!(&result, Err(error) if error.is_fatal_for_run());
                 // Sent under the lock: when nothing is in flight, everything is out.
@@ -277,6 +321,58 @@ impl<T: Send + 'static> Shared<T> {
         hold
     }
 
+    /// One attempt of a call that has only one in flight.
+    fn send(&self, mut pending: Box<Pending<T>>, permit: Permit) -> (Box<Pending<T>>, Step) {
+        let history = pending.history.as_mut().expect("an admitted call has asked");
+        // A transport or an observer of the user's own may panic: that is the end of its row, and
+        // the permit goes back by itself.
+        let attempt = AssertUnwindSafe(|| {
+            attempt::attempt(&self.dispatcher, &pending.call, history, permit, &self.stop)
+        });
+        let step = catch_unwind(attempt).unwrap_or_else(|_| panicked());
+        (pending, step)
+    }
+
+    /// One attempt of a call that may have two in flight; gives the call if this one decides it.
+    fn run(
+        &self,
+        race: &Race<T>,
+        permit: Permit,
+        hedger: &Hedger<T>,
+        is_first: bool,
+    ) -> Option<(Box<Pending<T>>, Step)> {
+        let dispatcher = &*self.dispatcher;
+        let attempt = AssertUnwindSafe(|| {
+            let times = race.start(dispatcher)?;
+            let result = dispatcher.transport.exchange(&Exchange {
+                method: race.call.method,
+                url: &race.call.url,
+                headers: &dispatcher.headers,
+                body: &race.call.body,
+                timeout: times.1,
+                stop: &race.stop,
+            });
+            Some(attempt::weigh(dispatcher, permit, times, result))
+        });
+        let outcome = match catch_unwind(attempt) {
+            Ok(Some(outcome)) => outcome,
+            Ok(None) => {
+                hedger.give_back(&race.call.group);
+                return None;
+            }
+            Err(_) => return race.finish(None).map(|pending| (pending, panicked())),
+        };
+        if is_first {
+            hedger.took(&race.call.group, outcome.latency());
+        }
+        let mut pending = race.finish(Some(&outcome))?;
+        let history = pending.history.as_mut().expect("an admitted call has asked");
+        let conclude =
+            AssertUnwindSafe(|| attempt::conclude(dispatcher, &race.call, history, outcome));
+        let step = catch_unwind(conclude).unwrap_or_else(|_| panicked());
+        Some((pending, step))
+    }
+
     /// The next call for a worker that has finished; without one, it counts as idle.
     fn next_for(
         &self,
@@ -285,7 +381,9 @@ impl<T: Send + 'static> Shared<T> {
         hold: Hold,
     ) -> Option<Assignment<T>> {
         match self.take(self.dispatcher.clock.now(), results, false) {
-            Take::Go(pending, permit) => Some(Assignment { pending, permit, hold }),
+            Take::Go(pending, permit) => {
+                Some(Assignment { load: Load::Call(pending), permit, hold })
+            }
             waits => {
                 self.rest(me);
                 let is_news = match waits {
@@ -318,9 +416,10 @@ impl<T: Send + 'static> Shared<T> {
     }
 }
 
-fn panicked() -> Error {
+fn panicked() -> Step {
     let message = "the transport or an observer panicked; its message stands in the standard error";
-    Error::Transport(Box::new(TransportError::new(TransportErrorKind::Protocol, true, message)))
+    let error = TransportError::new(TransportErrorKind::Protocol, true, message);
+    Step::Done(Box::new(Err(Error::Transport(Box::new(error)))))
 }
 
 fn cancelled<T>(tag: T) -> Delivered<T> {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// A call inside a pool.
 #[derive(Debug)]
 pub(super) struct Pending<T> {
-    pub(super) call: Call,
+    pub(super) call: Arc<Call>,
     pub(super) tag: T,
     /// Set when the call first asks to be admitted.
     pub(super) history: Option<History>,
@@ -113,7 +113,7 @@ impl<T> Feed<T> {
 
     pub(super) fn push(&mut self, job: Job<T>) {
         let line = self.line(&job.call.group);
-        let pending = Box::new(Pending { call: job.call, tag: job.tag, history: None });
+        let pending = Box::new(Pending { call: Arc::new(job.call), tag: job.tag, history: None });
         self.lines[line].ready.push_back(pending);
     }
 

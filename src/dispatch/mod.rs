@@ -7,6 +7,7 @@
 //! - `feed` - the calls of a pool that wait.
 //! - `pool` - many calls at once: the way in, and the results.
 //! - `crew` - those who do a pool's work: the pacer and the workers.
+//! - `hedge` - second requests for stragglers.
 //! - `secret` - keeps the key out of what servers send back.
 //! - `meter` - what held a run back, and what it has done so far.
 //! - `event` - what observers are told.
@@ -17,6 +18,7 @@ mod crew;
 mod event;
 mod feed;
 mod gate;
+mod hedge;
 mod judge;
 mod meter;
 mod pool;
@@ -53,6 +55,8 @@ pub struct Dispatcher {
     pub timeout: Duration,
     /// Time for a call with all its attempts, unless the call says otherwise.
     pub deadline: Duration,
+    /// How many second requests for stragglers a pool may send, for each first one. 0 is none.
+    pub hedge: f64,
     /// Headers of every request, the key among them.
     pub headers: Vec<(String, String)>,
     /// Is told what happens.

@@ -7,6 +7,7 @@
 
 use super::crew::{Crew, Shared};
 use super::feed::Feed;
+use super::hedge::Hedger;
 use super::meter::{HeldBack, Meter, Progress};
 use super::{Call, Dispatcher, Facts, Reply};
 use crate::clock::{Signal, Stop, Subscription};
@@ -124,7 +125,9 @@ impl<T: Send + 'static> Pool<T> {
             gate_signal.raise();
             also.raise();
         });
+        let hedger = (dispatcher.hedge > 0.0).then(|| Hedger::new(dispatcher.hedge));
         let shared = Arc::new(Shared {
+            hedger,
             feed: Mutex::new(Feed::new(options.share)),
             crew: Mutex::new(Crew::new()),
             stop: options.stop,

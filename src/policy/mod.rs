@@ -8,11 +8,13 @@
 //! - `quota` - how many retries are affordable.
 //! - `search` - finding a limit that nobody told.
 //! - `concurrency` - how many may be in flight.
+//! - `hedge` - when a request is sent a second time.
 
 pub mod backoff;
 pub mod breaker;
 pub mod budget;
 pub mod concurrency;
+pub mod hedge;
 mod mirror;
 pub mod quota;
 pub mod retry;

@@ -4,6 +4,7 @@ mod api;
 #[cfg(feature = "cli")]
 mod cli;
 mod flow;
+mod hedging;
 #[cfg(feature = "simulator")]
 mod official_client;
 #[cfg(feature = "cli")]

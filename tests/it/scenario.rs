@@ -54,6 +54,7 @@ pub struct Scenario {
     timeout: Duration,
     deadline: Duration,
     window: Option<usize>,
+    hedge: f64,
 }
 
 pub fn scenario() -> Scenario {
@@ -63,6 +64,7 @@ pub fn scenario() -> Scenario {
         timeout: Duration::from_secs(600),
         deadline: Duration::from_secs(1800),
         window: None,
+        hedge: 0.0,
     }
 }
 
@@ -77,6 +79,10 @@ impl Scenario {
     }
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
+        self
+    }
+    pub fn hedge(mut self, share: f64) -> Self {
+        self.hedge = share;
         self
     }
     pub fn window(mut self, jobs: usize) -> Self {
@@ -100,6 +106,7 @@ impl Scenario {
             rules: self.rules,
             timeout: self.timeout,
             deadline: self.deadline,
+            hedge: self.hedge,
             headers: Vec::new(),
             observer: None,
         };

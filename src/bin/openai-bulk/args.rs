@@ -117,6 +117,10 @@ pub struct Run {
     /// Requests in flight at most [default: OPENAI_MAX_CONCURRENCY or 1024]
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub max_concurrency: Option<usize>,
+    /// Sends up to this share of requests a second time when they take longer than 95 of 100
+    /// others, such as 0.02; both may be billed [default: 0]
+    #[arg(long, value_name = "SHARE", help_heading = "Limits")]
+    pub hedge: Option<f64>,
     /// Tries after the first, for each row; refusals for the rate limit count a tenth [default: 8]
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub max_retries: Option<u32>,

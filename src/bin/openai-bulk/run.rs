@@ -176,6 +176,9 @@ fn limits(args: &Run, mut config: Config) -> Config {
     if let Some(limit) = args.max_concurrency {
         config = config.max_concurrency(limit);
     }
+    if let Some(share) = args.hedge {
+        config = config.hedge(share);
+    }
     if let Some(limit) = args.max_retries {
         config = config.max_retries(limit);
     }

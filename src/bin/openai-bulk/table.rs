@@ -39,6 +39,9 @@ pub fn summary(summary: &Summary) -> String {
             sent.total, sent.retries, sent.refused
         ),
     );
+    if sent.hedges > 0 {
+        row("hedges", format!("{} second requests beside slow ones", sent.hedges));
+    }
     if sent.maybe_billed > 0 {
         row(
             "maybe billed",

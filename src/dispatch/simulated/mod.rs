@@ -143,6 +143,7 @@ impl Run {
             rules: retry::Rules::default(),
             timeout: seconds(600.0),
             deadline: seconds(86_400.0),
+            hedge: 0.0,
             headers: Vec::new(),
             observer: None,
         };
