@@ -147,10 +147,17 @@ pub(super) struct Outcome {
     judged: Judged,
     ended: Time,
     latency: Duration,
+    /// How long the call was in an exchange: longer than the latency if another one began earlier.
+    exchanging: Duration,
     timeout: Duration,
 }
 
 impl Outcome {
+    /// Another exchange of the same call began earlier.
+    pub(super) fn since(&mut self, began: Time) {
+        self.exchanging = self.ended.since(began);
+    }
+
     /// Whether the call has its answer.
     pub(super) fn is_good(&self) -> bool {
         matches!(self.judged.finding, Finding::Good { .. })
@@ -221,7 +228,7 @@ pub(super) fn weigh(
         *message = secret::hide_text(std::mem::take(message), &dispatcher.headers);
     }
     settle(permit, &judged, ended, latency);
-    Outcome { judged, ended, latency, timeout }
+    Outcome { judged, ended, latency, exchanging: latency, timeout }
 }
 
 /// Says what follows from an attempt.
@@ -231,9 +238,9 @@ pub(super) fn conclude(
     history: &mut History,
     outcome: Outcome,
 ) -> Step {
-    let Outcome { judged, ended, latency, timeout } = outcome;
+    let Outcome { judged, ended, latency, exchanging, timeout } = outcome;
     history.latency = latency;
-    history.exchanging += latency;
+    history.exchanging += exchanging;
     let Judged { report, request_id, finding } = judged;
     match finding {
         Finding::Good { status, body, peek } => {

@@ -206,15 +206,16 @@ impl<T: Send + 'static> Shared<T> {
     /// Sends the second requests that are due, as far as there is room for them right now.
     fn hedge(self: &Arc<Self>, now: Time, results: &Sender<Delivered<T>>) {
         let Some(hedger) = self.hedger.as_ref().filter(|_| !self.is_closing()) else { return };
-        while let Some(race) = hedger.next(now) {
+        while let Some(due) = hedger.next(now) {
+            let race = due.race.clone();
             let gate = &self.dispatcher.gate;
             let mut seat = gate.seat(&race.call.group, 1.0);
             // Calls that wait for their first request go before it.
             let permit = match gate.try_enter(now, race.call.weight, &mut seat, false) {
                 Ok(permit) => permit,
-                Err(refusal) => {
-                    hedger.put_off(race, now, refusal.until);
-                    continue;
+                Err(_) => {
+                    hedger.put_off(due, now);
+                    return;
                 }
             };
             drop(seat);
@@ -354,7 +355,7 @@ impl<T: Send + 'static> Shared<T> {
             });
             Some(attempt::weigh(dispatcher, permit, times, result))
         });
-        let outcome = match catch_unwind(attempt) {
+        let mut outcome = match catch_unwind(attempt) {
             Ok(Some(outcome)) => outcome,
             Ok(None) => {
                 hedger.give_back(&race.call.group);
@@ -365,6 +366,7 @@ impl<T: Send + 'static> Shared<T> {
         if is_first {
             hedger.took(&race.call.group, outcome.latency());
         }
+        outcome.since(race.began);
         let mut pending = race.finish(Some(&outcome))?;
         let history = pending.history.as_mut().expect("an admitted call has asked");
         let conclude =

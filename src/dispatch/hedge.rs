@@ -23,16 +23,18 @@ struct State<T> {
     groups: HashMap<Arc<str>, Hedge>,
     due: BinaryHeap<Reverse<Due<T>>>,
     order: u64,
+    /// Nothing was possible, and is not tried again before this.
+    resting: Time,
     /// When the pacer looks again by itself.
     watched: Option<Time>,
 }
 
 /// When a race gets its second request.
 #[derive(Debug)]
-struct Due<T> {
+pub(super) struct Due<T> {
     at: Time,
     order: u64,
-    race: Arc<Race<T>>,
+    pub(super) race: Arc<Race<T>>,
 }
 
 impl<T> PartialEq for Due<T> {
@@ -58,6 +60,8 @@ pub(super) struct Race<T> {
     pub(super) call: Arc<Call>,
     /// Interrupts whatever is in flight for the call.
     pub(super) stop: Stop,
+    /// When the first request was sent.
+    pub(super) began: Time,
     runners: Mutex<Runners<T>>,
     _subscription: Subscription,
 }
@@ -75,8 +79,13 @@ struct Runners<T> {
 impl<T> Hedger<T> {
     /// One that sends at most `share` second requests for each first one.
     pub(super) fn new(share: f64) -> Hedger<T> {
-        let state =
-            State { groups: HashMap::new(), due: BinaryHeap::new(), order: 0, watched: None };
+        let state = State {
+            groups: HashMap::new(),
+            due: BinaryHeap::new(),
+            order: 0,
+            resting: Time::ZERO,
+            watched: None,
+        };
         Hedger { share, state: Mutex::new(state) }
     }
 
@@ -99,13 +108,16 @@ impl<T> Hedger<T> {
             }
         });
         let runners = Mutex::new(Runners { pending: Some(pending), out: 1, sent: 0 });
-        let race = Arc::new(Race { call, stop: own, runners, _subscription: subscription });
+        let race =
+            Arc::new(Race { call, stop: own, began: now, runners, _subscription: subscription });
         let mut state = self.state.lock();
         let Some(patience) = state.group(&race.call.group, self.share).sent() else {
             return (race, false);
         };
         let at = now + patience;
-        state.put(at, race.clone());
+        state.order += 1;
+        let order = state.order;
+        state.due.push(Reverse(Due { at, order, race: race.clone() }));
         (race, state.watched.is_none_or(|watched| at < watched))
     }
 
@@ -114,22 +126,29 @@ impl<T> Hedger<T> {
         self.state.lock().group(group, self.share).took(time);
     }
 
-    /// The next race that may have a second request now.
-    pub(super) fn next(&self, now: Time) -> Option<Arc<Race<T>>> {
+    /// The next race that may have a second request now: the one that has been due for longest.
+    pub(super) fn next(&self, now: Time) -> Option<Due<T>> {
         let mut state = self.state.lock();
+        if now < state.resting {
+            return None;
+        }
+        let (mut found, mut poor) = (None, Vec::new());
         while state.due.peek().is_some_and(|Reverse(due)| due.at <= now) {
-            let Reverse(Due { race, .. }) = state.due.pop().expect("it was just seen");
-            if race.is_over() {
+            let Reverse(due) = state.due.pop().expect("it was just seen");
+            if due.race.is_over() {
                 continue;
             }
-            let hedge = state.group(&race.call.group, self.share);
-            if hedge.may_send() {
-                return Some(race);
+            if state.group(&due.race.call.group, self.share).may_send() {
+                found = Some(due);
+                break;
             }
-            let again = now + hedge.patience().unwrap_or_default().max(LEAST);
-            state.put(again, race);
+            poor.push(Reverse(due));
         }
-        None
+        if found.is_none() && !poor.is_empty() {
+            state.resting = now + REST;
+        }
+        state.due.extend(poor);
+        found
     }
 
     /// The second request of a race was admitted.
@@ -142,12 +161,11 @@ impl<T> Hedger<T> {
         self.state.lock().group(group, self.share).give_back();
     }
 
-    /// The second request of a race was not admitted: it is thought of again at `until`.
-    pub(super) fn put_off(&self, race: Arc<Race<T>>, now: Time, until: Option<Time>) {
+    /// The second request of a race was not admitted: it keeps its place for a later moment.
+    pub(super) fn put_off(&self, due: Due<T>, now: Time) {
         let mut state = self.state.lock();
-        let patience = state.group(&race.call.group, self.share).patience().unwrap_or_default();
-        let again = until.unwrap_or(now + patience).max(now + LEAST);
-        state.put(again, race);
+        state.resting = now + REST;
+        state.due.push(Reverse(due));
     }
 
     /// When the pacer has to look again, which it will.
@@ -156,13 +174,13 @@ impl<T> Hedger<T> {
         while state.due.peek().is_some_and(|Reverse(due)| due.race.is_over()) {
             state.due.pop();
         }
-        state.watched = state.due.peek().map(|Reverse(due)| due.at);
+        state.watched = state.due.peek().map(|Reverse(due)| due.at.max(state.resting));
         state.watched
     }
 }
 
-/// The least time between two looks at the same race.
-const LEAST: Duration = Duration::from_millis(20);
+/// Time between two looks where second requests are due and none could be sent.
+const REST: Duration = Duration::from_millis(50);
 
 impl<T> State<T> {
     fn group(&mut self, group: &Arc<str>, share: f64) -> &mut Hedge {
@@ -170,11 +188,6 @@ impl<T> State<T> {
             self.groups.insert(group.clone(), Hedge::new(share));
         }
         self.groups.get_mut(group).expect("it was just put there")
-    }
-
-    fn put(&mut self, at: Time, race: Arc<Race<T>>) {
-        self.order += 1;
-        self.due.push(Reverse(Due { at, order: self.order, race }));
     }
 }
 

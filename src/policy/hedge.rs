@@ -9,11 +9,11 @@ const ENOUGH: usize = 40;
 /// A request is a straggler when it takes longer than this share of the others.
 const USUAL: f64 = 0.95;
 /// Second requests that may be saved up for a moment when many are wanted.
-const SAVED: f64 = 10.0;
+const SAVED: f64 = 100.0;
 
 /// Learns how long requests of one limit group take, and keeps to a share of second requests.
 ///
-/// Each first request earns `share` of a second one, of which ten are kept at most.
+/// Each first request earns `share` of a second one, of which a hundred are kept at most.
 #[derive(Clone, Debug)]
 pub struct Hedge {
     share: f64,
@@ -108,13 +108,13 @@ mod tests {
         for _ in 0..100_000 {
             hedge.sent();
         }
-        let saved = (0..100).filter(|_| {
+        let saved = (0..1_000).filter(|_| {
             let may = hedge.may_send();
             if may {
                 hedge.spend();
             }
             may
         });
-        assert_eq!(saved.count(), 10);
+        assert_eq!(saved.count(), 100);
     }
 }

@@ -47,6 +47,7 @@ fn a_straggler_is_sent_again_and_the_first_answer_counts() {
     assert_eq!([49, 149].map(|n| sent_of(&world, n)), [2, 2]);
     let facts = all[149].facts;
     assert_eq!((facts.attempts, facts.hedges, facts.maybe_billed), (2, 1, 1));
+    assert!(facts.waited < SECOND && facts.latency <= SECOND, "{facts:?}");
     assert!(world.now() < 60 * SECOND, "{:?}", world.now());
     assert_eq!(world.dispatcher.gate.in_flight(), 0);
 }
