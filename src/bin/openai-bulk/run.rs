@@ -85,11 +85,16 @@ fn end(args: &Run, summary: &Summary) -> ExitCode {
         return ExitCode::from(failure::STOPPED);
     }
     if summary.status == Status::Interrupted {
-        eprintln!("interrupted: {} rows are not done{resume}", summary.rows.not_sent);
+        let left = summary.rows.not_sent;
+        let are = if left == 1 { "row is" } else { "rows are" };
+        eprintln!("interrupted: {left} {are} not done{resume}");
         return ExitCode::from(failure::INTERRUPTED);
     }
     if summary.rows.failed > 0 {
-        eprintln!("{} rows failed: their errors are in the output{resume}", summary.rows.failed);
+        let failed = summary.rows.failed;
+        let (rows, errors) =
+            if failed == 1 { ("row", "its error is") } else { ("rows", "their errors are") };
+        eprintln!("{failed} {rows} failed: {errors} in the output{resume}");
         return ExitCode::from(failure::SOME_FAILED);
     }
     ExitCode::SUCCESS

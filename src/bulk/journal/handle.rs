@@ -63,8 +63,8 @@ impl Journal {
     /// What is not a regular file (`-`, a pipe, `/dev/null`) is only written to.
     ///
     /// # Errors
-    /// When the file is the input, or is not an output and `fresh` is not set, or another process
-    /// has it open, or it cannot be read or written.
+    /// When the file is the input, or its name ends in `.gz`, or it is not an output and `fresh` is
+    /// not set, or another process has it open, or it cannot be read or written.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Journal> {
         Journal::open_with(path.as_ref(), options, Seam::default())
     }
@@ -83,6 +83,16 @@ impl Journal {
                 index: Arc::default(),
                 found: Found::default(),
             });
+        }
+        if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("gz")) {
+            let plain = path.with_extension("");
+            let message = format!(
+                "{} would have to be compressed, and a run cannot be resumed from that; write to \
+                 {} and compress it afterwards",
+                path.display(),
+                plain.display()
+            );
+            return Err(Error::invalid("output", message));
         }
         let created = !path.exists();
         let file = open_locked(path)?;

@@ -54,7 +54,7 @@ fn no_key_is_1_and_says_where_one_may_be() {
 fn one_bad_row_of_many_is_3() {
     let (folder, simulator) = (Folder::new(), logged().context_tokens(60).start().unwrap());
     folder.write("in.jsonl", chats(99) + &chat("bad", &"word ".repeat(300)));
-    folder.job().to(&simulator.base_url()).run().ended(3).said(&["1 rows failed"]);
+    folder.job().to(&simulator.base_url()).run().ended(3).said(&["1 row failed"]);
     let rows = folder.rows("out.jsonl");
     let failed: Vec<_> = rows.iter().filter(|(_, row)| row["x_run"]["ok"] == false).collect();
     assert_eq!((rows.len(), failed.len(), failed[0].0.as_str()), (100, 1, "bad"));

@@ -36,7 +36,7 @@ fn a_failed_row_keeps_the_body_of_the_servers_error() {
     let long = chat("long", &"word ".repeat(500));
     folder.write("in.jsonl", chats(9) + &long);
     folder.job().args(["--summary", "s.json"]).to(&simulator.base_url()).run().ended(3).said(&[
-        "1 rows failed",
+        "1 row failed",
         "same command",
         "context_length_exceeded",
     ]);
@@ -89,6 +89,22 @@ fn standard_output_carries_answers_and_nothing_else() {
         }
         assert!(!run.stderr.contains("same command"), "it cannot be resumed: {}", run.stderr);
     }
+}
+
+#[test]
+fn a_compressed_output_is_refused_before_anything_is_sent() {
+    let simulator = logged().start().unwrap();
+    let folder = Folder::new();
+    folder.write("in.jsonl", chats(3));
+    folder
+        .program()
+        .args(["run", "in.jsonl", "-o", "out.jsonl.gz"])
+        .to(&simulator.base_url())
+        .run()
+        .ended(1)
+        .said(&["out.jsonl.gz would have to be compressed", "write to out.jsonl and"]);
+    assert_eq!(simulator.stats().requests, 0);
+    assert!(!folder.path("out.jsonl.gz").exists());
 }
 
 #[test]
