@@ -118,6 +118,7 @@ impl History {
     pub(super) fn set_aside(&mut self, outcome: &Outcome) {
         if let Finding::Bad(bad) = &outcome.judged.finding {
             self.maybe_billed += u32::from(bad.is_maybe_billed());
+            self.tally.refusals += u32::from(bad.is_refusal());
         }
     }
 
@@ -300,9 +301,10 @@ fn next(
     if bad.is_exhausted() {
         return relieve(dispatcher, history);
     }
-    match bad.class {
-        Class::Throttled { .. } | Class::SlowDown => history.tally.refusals += 1,
-        _ => history.tally.failures += 1,
+    if bad.is_refusal() {
+        history.tally.refusals += 1;
+    } else {
+        history.tally.failures += 1;
     }
     let left = history.deadline().since(dispatcher.clock.now());
     let decision = if bad.is_interrupted() {
@@ -323,7 +325,7 @@ fn next(
     let (group, cause, attempts) = (&*call.group, bad.cause(), history.attempts);
     match decision {
         Decision::Retry { after } => {
-            let is_refusal = matches!(bad.class, Class::Throttled { .. } | Class::SlowDown);
+            let is_refusal = bad.is_refusal();
             log::debug!(target: "openai_bulk::retry", attempt = attempts, wait_ms = after.as_millis() as u64, cause = cause.as_str(); "retrying");
             dispatcher.tell(&Event::Retrying {
                 group,

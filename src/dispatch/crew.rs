@@ -207,7 +207,7 @@ impl<T: Send + 'static> Shared<T> {
     fn hedge(self: &Arc<Self>, now: Time, results: &Sender<Delivered<T>>) {
         let Some(hedger) = self.hedger.as_ref().filter(|_| !self.is_closing()) else { return };
         while let Some(due) = hedger.next(now) {
-            let race = due.race.clone();
+            let race = due.what.clone();
             let gate = &self.dispatcher.gate;
             let mut seat = gate.seat(&race.call.group, 1.0);
             // Calls that wait for their first request go before it.

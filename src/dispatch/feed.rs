@@ -1,5 +1,6 @@
 //! The calls of a pool that wait: in line for the gate, or to be tried again.
 
+use super::agenda::Agenda;
 use super::attempt::History;
 use super::gate::{Permit, Refusal, Seat};
 use super::meter::Held;
@@ -7,8 +8,7 @@ use super::pool::Job;
 use super::{Call, Dispatcher};
 use crate::clock::Time;
 use crate::error::{CircuitOpen, Error};
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 /// A call inside a pool.
@@ -26,8 +26,7 @@ pub(super) struct Feed<T> {
     share: f64,
     lines: Vec<Line<T>>,
     groups: HashMap<Arc<str>, usize>,
-    retries: BinaryHeap<Reverse<Retry<T>>>,
-    order: u64,
+    retries: Agenda<Box<Pending<T>>>,
     next_line: usize,
     /// Calls that were given out and have not come back.
     pub(super) in_flight: usize,
@@ -49,30 +48,6 @@ struct Line<T> {
     given_up: Option<CircuitOpen>,
 }
 
-#[derive(Debug)]
-struct Retry<T> {
-    due: Time,
-    order: u64,
-    pending: Box<Pending<T>>,
-}
-
-impl<T> PartialEq for Retry<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.order == other.order
-    }
-}
-impl<T> Eq for Retry<T> {}
-impl<T> PartialOrd for Retry<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl<T> Ord for Retry<T> {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.due, self.order).cmp(&(other.due, other.order))
-    }
-}
-
 /// What there is to do.
 #[derive(Debug)]
 pub(super) enum Take<T> {
@@ -91,8 +66,7 @@ impl<T> Feed<T> {
             share,
             lines: Vec::new(),
             groups: HashMap::new(),
-            retries: BinaryHeap::new(),
-            order: 0,
+            retries: Agenda::new(),
             next_line: 0,
             in_flight: 0,
             is_closed: false,
@@ -119,14 +93,13 @@ impl<T> Feed<T> {
 
     /// Puts a call aside until `due`.
     pub(super) fn retry(&mut self, pending: Box<Pending<T>>, due: Time) {
-        self.order += 1;
-        self.retries.push(Reverse(Retry { due, order: self.order, pending }));
+        self.retries.put(due, pending);
     }
 
     /// Everything that waits; nothing of it will be sent.
     pub(super) fn clear(&mut self) -> Vec<Box<Pending<T>>> {
         let mut all: Vec<_> = self.lines.iter_mut().flat_map(|line| line.ready.drain(..)).collect();
-        all.extend(self.retries.drain().map(|Reverse(retry)| retry.pending));
+        all.extend(self.retries.drain());
         for line in &mut self.lines {
             line.seat = None;
         }
@@ -165,15 +138,14 @@ impl<T> Feed<T> {
 
     /// Moves the calls whose time has come to the front of their lines.
     fn wake(&mut self, now: Time) {
-        while self.retries.peek().is_some_and(|Reverse(retry)| retry.due <= now) {
-            let Reverse(retry) = self.retries.pop().expect("it was just seen");
-            let line = self.line(&retry.pending.call.group);
-            self.lines[line].ready.push_front(retry.pending);
+        while let Some(due) = self.retries.take(now) {
+            let line = self.line(&due.what.call.group);
+            self.lines[line].ready.push_front(due.what);
         }
     }
 
     fn wait(&self, refused: Option<Refusal>, is_full: bool) -> Take<T> {
-        let due = self.retries.peek().map(|Reverse(retry)| retry.due);
+        let due = self.retries.first().map(|(due, _)| due);
         let until = [refused.as_ref().and_then(|r| r.until), due].into_iter().flatten().min();
         let held = match refused {
             Some(refusal) => refusal.cause.into(),

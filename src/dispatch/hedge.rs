@@ -1,13 +1,13 @@
 //! Second requests for stragglers: of two the first answer counts, and the other is given up.
 
+use super::agenda::{Agenda, Due};
 use super::attempt::{self, Outcome};
 use super::feed::Pending;
 use super::{Call, Dispatcher};
 use crate::clock::{Stage, Stop, Subscription, Time};
 use crate::policy::hedge::Hedge;
 use parking_lot::Mutex;
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,37 +21,12 @@ pub(super) struct Hedger<T> {
 #[derive(Debug)]
 struct State<T> {
     groups: HashMap<Arc<str>, Hedge>,
-    due: BinaryHeap<Reverse<Due<T>>>,
-    order: u64,
+    /// When each race gets its second request.
+    due: Agenda<Arc<Race<T>>>,
     /// Nothing was possible, and is not tried again before this.
     resting: Time,
     /// When the pacer looks again by itself.
     watched: Option<Time>,
-}
-
-/// When a race gets its second request.
-#[derive(Debug)]
-pub(super) struct Due<T> {
-    at: Time,
-    order: u64,
-    pub(super) race: Arc<Race<T>>,
-}
-
-impl<T> PartialEq for Due<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.order == other.order
-    }
-}
-impl<T> Eq for Due<T> {}
-impl<T> PartialOrd for Due<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl<T> Ord for Due<T> {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.order).cmp(&(other.at, other.order))
-    }
 }
 
 /// A call with one request in flight, or two.
@@ -81,8 +56,7 @@ impl<T> Hedger<T> {
     pub(super) fn new(share: f64) -> Hedger<T> {
         let state = State {
             groups: HashMap::new(),
-            due: BinaryHeap::new(),
-            order: 0,
+            due: Agenda::new(),
             resting: Time::ZERO,
             watched: None,
         };
@@ -115,9 +89,7 @@ impl<T> Hedger<T> {
             return (race, false);
         };
         let at = now + patience;
-        state.order += 1;
-        let order = state.order;
-        state.due.push(Reverse(Due { at, order, race: race.clone() }));
+        state.due.put(at, race.clone());
         (race, state.watched.is_none_or(|watched| at < watched))
     }
 
@@ -127,27 +99,28 @@ impl<T> Hedger<T> {
     }
 
     /// The next race that may have a second request now: the one that has been due for longest.
-    pub(super) fn next(&self, now: Time) -> Option<Due<T>> {
+    pub(super) fn next(&self, now: Time) -> Option<Due<Arc<Race<T>>>> {
         let mut state = self.state.lock();
         if now < state.resting {
             return None;
         }
         let (mut found, mut poor) = (None, Vec::new());
-        while state.due.peek().is_some_and(|Reverse(due)| due.at <= now) {
-            let Reverse(due) = state.due.pop().expect("it was just seen");
-            if due.race.is_over() {
+        while let Some(due) = state.due.take(now) {
+            if due.what.is_over() {
                 continue;
             }
-            if state.group(&due.race.call.group, self.share).may_send() {
+            if state.group(&due.what.call.group, self.share).may_send() {
                 found = Some(due);
                 break;
             }
-            poor.push(Reverse(due));
+            poor.push(due);
         }
         if found.is_none() && !poor.is_empty() {
             state.resting = now + REST;
         }
-        state.due.extend(poor);
+        for due in poor {
+            state.due.put_back(due);
+        }
         found
     }
 
@@ -162,19 +135,19 @@ impl<T> Hedger<T> {
     }
 
     /// The second request of a race was not admitted: it keeps its place for a later moment.
-    pub(super) fn put_off(&self, due: Due<T>, now: Time) {
+    pub(super) fn put_off(&self, due: Due<Arc<Race<T>>>, now: Time) {
         let mut state = self.state.lock();
         state.resting = now + REST;
-        state.due.push(Reverse(due));
+        state.due.put_back(due);
     }
 
     /// When the pacer has to look again, which it will.
     pub(super) fn watch(&self) -> Option<Time> {
         let mut state = self.state.lock();
-        while state.due.peek().is_some_and(|Reverse(due)| due.race.is_over()) {
-            state.due.pop();
+        while state.due.first().is_some_and(|(_, race)| race.is_over()) {
+            state.due.take(Time::NEVER);
         }
-        state.watched = state.due.peek().map(|Reverse(due)| due.at.max(state.resting));
+        state.watched = state.due.first().map(|(at, _)| at.max(state.resting));
         state.watched
     }
 }

@@ -102,6 +102,11 @@ impl Bad {
         }
     }
 
+    /// Whether the server refused for a rate limit, or because it has too much to do.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self.class, Class::Throttled { .. } | Class::SlowDown)
+    }
+
     /// Whether the request may have reached the server.
     pub(super) fn is_sent(&self) -> bool {
         !matches!(&self.what, What::Broken(broken) if !broken.sent)

@@ -4,6 +4,7 @@
 //! - `gate` - who may send now.
 //! - `judge` - what an answer, or its absence, means.
 //! - `attempt` - one attempt: exchange, judge, settle, decide.
+//! - `agenda` - what is to be done at a time.
 //! - `feed` - the calls of a pool that wait.
 //! - `pool` - many calls at once: the way in, and the results.
 //! - `crew` - those who do a pool's work: the pacer and the workers.
@@ -12,6 +13,7 @@
 //! - `meter` - what held a run back, and what it has done so far.
 //! - `event` - what observers are told.
 
+mod agenda;
 mod attempt;
 mod call;
 mod crew;

@@ -101,6 +101,18 @@ fn where_one_of_two_fails_the_other_decides() {
     assert!(all.iter().all(|each| each.result.is_ok()));
     assert_eq!(sent_of(&slow_but_good, 149), 2, "one failure beside another request is no retry");
 
+    // A second request that is refused is counted as such, and costs no try.
+    let limited = world(0.5, |request| {
+        if request.earlier == 0 {
+            request.takes(20 * SECOND);
+            return Ok(ok());
+        }
+        Ok(error(429, "rate_limit_exceeded", "slow").header("retry-after", "1"))
+    });
+    let all = limited.send_all((0..150).map(|n| limited.call(&body(n))));
+    let facts = all[149].facts;
+    assert_eq!((facts.attempts, facts.hedges, facts.refusals, facts.maybe_billed), (2, 1, 1, 0));
+
     // The first fails while the second is under way.
     let broken = world(0.5, |request| {
         if request.earlier == 0 {
