@@ -218,7 +218,7 @@ fn config(
         .user_agent(&options.user_agent)
         .timeout_connect(Some(options.connect_timeout))
         .input_buffer_size(BUFFER)
-        .output_buffer_size(BUFFER)
+        .output_buffer_size(BUFFER / 2)
         .max_idle_connections(1)
         .max_idle_connections_per_host(1)
         .max_idle_age(IDLE);
