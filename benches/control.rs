@@ -4,7 +4,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use openai_bulk::clock::Time;
-use openai_bulk::policy::budget::{Budget, Receipt};
+use openai_bulk::policy::budget::{Budget, Cost, Receipt};
 use openai_bulk::policy::concurrency::Concurrency;
 use openai_bulk::policy::search::Search;
 use openai_bulk::transport::Headers;
@@ -22,8 +22,8 @@ fn at(step: u64) -> Time {
 /// One call against a bucket that never binds: asked, charged, and corrected by its answer.
 fn call(budget: &mut Budget, step: u64) -> Receipt {
     let now = at(step);
-    black_box(budget.wait(now, 1.0));
-    let receipt = budget.charge(now, 1.0);
+    black_box(budget.wait(now, Cost::exact(1.0)));
+    let receipt = budget.charge(now, Cost::exact(1.0));
     let level = Level { limit: Some(1_000_000_000), remaining: Some(900_000_000), reset: None };
     budget.learn(now, &level, receipt, now);
     receipt

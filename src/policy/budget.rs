@@ -28,6 +28,36 @@ const DAY: f64 = 86_400.0;
 
 pub use super::mirror::Receipt;
 
+/// What a call may cost, and what it most likely will.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Cost {
+    /// What is read, and all that may be written.
+    pub most: f64,
+    /// What is read, and what such calls were seen to write.
+    pub likely: f64,
+}
+
+impl Cost {
+    /// A cost that is known beforehand.
+    pub fn exact(cost: f64) -> Cost {
+        Cost { most: cost, likely: cost }
+    }
+}
+
+/// A way in which servers charge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rule {
+    /// All that may be written, for good, as OpenAI's guide says.
+    #[default]
+    Most,
+    /// All that may be written, and what was not is given back when the call is done.
+    GivenBack,
+    /// What will be written, when the call comes.
+    Foreseen,
+    /// What was written, when the call is done.
+    AtEnd,
+}
+
 /// One limit of a server, such as requests a minute, as a bucket that is refilled continuously.
 ///
 /// The refill comes from a `ratelimit` bucket; the level beside it may be raised by refunds and go
@@ -37,6 +67,7 @@ pub use super::mirror::Receipt;
 /// units that it has not told of yet.
 #[derive(Debug)]
 pub struct Budget {
+    rule: Rule,
     refill: Ratelimiter<Fed>,
     fed: Fed,
     level: f64,
@@ -103,6 +134,7 @@ impl Budget {
         // The level has its own depth; what pays a debt of hours must not run over meanwhile.
         refill.set_max_tokens(10_000_000_000_000);
         let mut budget = Budget {
+            rule: Rule::default(),
             refill,
             fed,
             level: depth,
@@ -126,6 +158,24 @@ impl Budget {
         budget.collect(now);
         budget.level = depth;
         budget
+    }
+
+    /// Charges calls by `rule`. Default: the most that they may cost.
+    pub fn by(mut self, rule: Rule) -> Budget {
+        self.rule = rule;
+        self
+    }
+
+    /// The way in which calls are charged.
+    pub fn rule(&self) -> Rule {
+        self.rule
+    }
+
+    fn price_of(&self, cost: Cost) -> f64 {
+        match self.rule {
+            Rule::Most | Rule::GivenBack => cost.most,
+            Rule::Foreseen | Rule::AtEnd => cost.likely,
+        }
     }
 
     /// Begins with what the server tells to be left, of which `open` may be taken already.
@@ -162,7 +212,8 @@ impl Budget {
     /// How long a call of `cost` has to wait; zero when it may go now.
     ///
     /// A call that is larger than the bucket waits for a full bucket and no longer.
-    pub fn wait(&mut self, now: Time, cost: f64) -> Duration {
+    pub fn wait(&mut self, now: Time, cost: Cost) -> Duration {
+        let cost = self.price_of(cost);
         self.collect(now);
         // From a bucket that nobody has touched, one request may take all.
         let lead = if self.spent == 0.0 { 0.0 } else { self.lead() };
@@ -179,12 +230,21 @@ impl Budget {
         }
     }
 
+    /// Takes in what was refilled until now.
+    pub fn look(&mut self, now: Time) {
+        self.collect(now);
+    }
+
     /// Takes `cost`, below zero if it must be; call it only after [`Budget::wait`] gave zero.
-    pub fn charge(&mut self, now: Time, cost: f64) -> Receipt {
+    pub fn charge(&mut self, now: Time, cost: Cost) -> Receipt {
+        let cost = self.price_of(cost);
         self.level -= cost * self.price;
         self.spent += cost;
         let number = self.mirror.sent(now, cost * self.price);
-        let (spent, level, shift) = (self.spent, self.level, self.mirror.shift);
+        let (spent, shift) = (self.spent, self.mirror.shift);
+        // What is charged at the end is not missing yet when the call is served.
+        let open = if self.rule == Rule::AtEnd { self.mirror.open } else { 0.0 };
+        let level = self.level + open;
         Receipt { cost, spent, level, shift, number }
     }
 
@@ -194,10 +254,17 @@ impl Budget {
         self.spent -= amount;
     }
 
-    /// Corrects an estimate by what the call really used, where no header does it.
+    /// Corrects what a call was charged by what it really used.
     pub fn settle(&mut self, receipt: Receipt, used: f64) {
-        if !self.is_told {
-            self.refund(receipt.cost - used);
+        let over = receipt.cost - used;
+        match self.rule {
+            Rule::Most if self.is_told => {}
+            // Its answer, and those that were served after it, told of what it used.
+            Rule::Foreseen if self.is_told => {
+                self.mirror.shift += over * self.price;
+                self.refund(over);
+            }
+            _ => self.refund(over),
         }
     }
 
@@ -211,8 +278,15 @@ impl Budget {
     /// without a word.
     ///
     /// The level that an answer tells is that of the moment when its call was served, so it is
-    /// compared with our own count at that moment, and the count corrected by the difference.
-    pub fn learn(&mut self, now: Time, level: &Level, receipt: Receipt, sent_at: Time) {
+    /// compared with our own count at that moment, and the count corrected by the difference. Gives
+    /// that difference whenever it has become clear.
+    pub fn learn(
+        &mut self,
+        now: Time,
+        level: &Level,
+        receipt: Receipt,
+        sent_at: Time,
+    ) -> Option<f64> {
         self.collect(now);
         // An answer that took long tells of the limit of its time.
         let limit = level.limit.filter(|&limit| limit > 0 && sent_at >= self.limit_at);
@@ -233,7 +307,7 @@ impl Budget {
         }
         let Some(left) = level.remaining else {
             self.mirror.close(receipt.number, now);
-            return;
+            return None;
         };
         // More than the limit is never there, whatever is told.
         let left = level.limit.map_or(left, |limit| left.min(limit)) as f64;
@@ -241,7 +315,9 @@ impl Budget {
         self.depth = self.depth.max(left);
         let off = self.mirror.correction(now, sent_at, left, receipt);
         let mark = self.mirror.mark.take();
-        if let Some(mark) = mark {
+        let surprise = mark.is_some().then_some(off);
+        // The other rules explain by themselves what a server charges.
+        if let Some(mark) = mark.filter(|_| self.rule == Rule::Most) {
             self.sample(mark, left == 0.0);
         }
         // A limit that the user set below the server's keeps its own count.
@@ -257,6 +333,7 @@ impl Budget {
         } else {
             self.mirror.shift -= off;
         }
+        surprise
     }
 
     /// Compares what the server charged since the last mark with what we thought that it would.
@@ -411,68 +488,68 @@ mod tests {
         let mut budget = Budget::stated(600.0, SECOND, at(5.0));
         // Ten deep, of which a twentieth of a second's worth is left untouched.
         for _ in 0..9 {
-            assert_eq!(budget.wait(at(5.0), 1.0), Duration::ZERO);
-            budget.charge(at(0.0), 1.0);
+            assert_eq!(budget.wait(at(5.0), Cost::exact(1.0)), Duration::ZERO);
+            budget.charge(at(0.0), Cost::exact(1.0));
         }
-        let wait = budget.wait(at(5.0), 1.0);
+        let wait = budget.wait(at(5.0), Cost::exact(1.0));
         assert!((0.05..=0.101).contains(&wait.as_secs_f64()), "{wait:?}");
-        assert_eq!(budget.wait(at(5.1001), 1.0), Duration::ZERO);
+        assert_eq!(budget.wait(at(5.1001), Cost::exact(1.0)), Duration::ZERO);
     }
 
     #[test]
     fn a_request_larger_than_the_bucket_goes_when_it_is_full_and_its_debt_is_repaid() {
         let mut budget = Budget::stated(6_000.0, SECOND, at(0.0)); // 100 a second, 100 deep
-        assert_eq!(budget.wait(at(0.0), 350.0), Duration::ZERO);
-        budget.charge(at(0.0), 350.0);
+        assert_eq!(budget.wait(at(0.0), Cost::exact(350.0)), Duration::ZERO);
+        budget.charge(at(0.0), Cost::exact(350.0));
         // 250 below zero: a call of 10, and 8 to be left, have to wait for 268 tokens.
-        let wait = budget.wait(at(0.0), 10.0).as_secs_f64();
+        let wait = budget.wait(at(0.0), Cost::exact(10.0)).as_secs_f64();
         assert!((wait - 2.68).abs() < 0.02, "{wait}");
-        assert_eq!(budget.wait(at(2.7), 10.0), Duration::ZERO);
+        assert_eq!(budget.wait(at(2.7), Cost::exact(10.0)), Duration::ZERO);
     }
 
     #[test]
     fn a_debt_of_many_minutes_is_repaid_while_nobody_looks() {
         let mut budget = Budget::stated(60.0, SECOND, at(0.0));
-        budget.charge(at(0.0), 601.0);
-        assert_eq!(budget.wait(at(601.6), 1.0), Duration::ZERO);
+        budget.charge(at(0.0), Cost::exact(601.0));
+        assert_eq!(budget.wait(at(601.6), Cost::exact(1.0)), Duration::ZERO);
     }
 
     #[test]
     fn a_thousand_failures_that_are_refunded_leave_the_level_as_it_was() {
         let mut budget = Budget::stated(60_000.0, SECOND, at(0.0));
         for _ in 0..1_000 {
-            assert_eq!(budget.wait(at(0.0), 400.0), Duration::ZERO);
-            budget.charge(at(0.0), 400.0);
+            assert_eq!(budget.wait(at(0.0), Cost::exact(400.0)), Duration::ZERO);
+            budget.charge(at(0.0), Cost::exact(400.0));
             budget.refund(400.0);
         }
-        assert_eq!(budget.wait(at(0.0), 1_000.0), Duration::ZERO);
+        assert_eq!(budget.wait(at(0.0), Cost::exact(1_000.0)), Duration::ZERO);
     }
 
     #[test]
     fn the_servers_level_replaces_ours_less_what_was_sent_since() {
         let mut budget = Budget::stated(600.0, SECOND, at(0.0));
-        let first = budget.charge(at(0.0), 1.0);
-        budget.charge(at(0.0), 1.0);
+        let first = budget.charge(at(0.0), Cost::exact(1.0));
+        budget.charge(at(0.0), Cost::exact(1.0));
         let level = Level { limit: Some(600), remaining: Some(5), reset: None };
         budget.learn(at(0.0), &level, first, at(0.0));
         // 5 were left after the first; the second is on its way: 4, less the reserve of 0.2.
         for _ in 0..3 {
-            assert_eq!(budget.wait(at(0.0), 1.0), Duration::ZERO);
-            budget.charge(at(0.0), 1.0);
+            assert_eq!(budget.wait(at(0.0), Cost::exact(1.0)), Duration::ZERO);
+            budget.charge(at(0.0), Cost::exact(1.0));
         }
-        assert!(budget.wait(at(0.0), 1.0) > Duration::ZERO);
+        assert!(budget.wait(at(0.0), Cost::exact(1.0)) > Duration::ZERO);
     }
 
     #[test]
     fn an_older_answer_is_no_news() {
         let mut budget = Budget::stated(600.0, SECOND, at(0.0));
-        let first = budget.charge(at(0.0), 1.0);
-        let second = budget.charge(at(1.0), 1.0);
+        let first = budget.charge(at(0.0), Cost::exact(1.0));
+        let second = budget.charge(at(1.0), Cost::exact(1.0));
         let full = Level { limit: Some(600), remaining: Some(500), reset: None };
         let empty = Level { limit: Some(600), remaining: Some(0), reset: None };
         budget.learn(at(1.1), &empty, second, at(1.0));
         budget.learn(at(1.1), &full, first, at(0.0));
-        assert!(budget.wait(at(1.1), 5.0) > Duration::ZERO);
+        assert!(budget.wait(at(1.1), Cost::exact(5.0)) > Duration::ZERO);
     }
 
     #[test]
@@ -488,8 +565,8 @@ mod tests {
     #[test]
     fn three_a_minute_are_one_every_twenty_seconds() {
         let mut budget = Budget::stated(3.0, SECOND, at(0.0));
-        budget.charge(at(0.0), 1.0);
-        let wait = budget.wait(at(0.0), 1.0).as_secs_f64();
+        budget.charge(at(0.0), Cost::exact(1.0));
+        let wait = budget.wait(at(0.0), Cost::exact(1.0)).as_secs_f64();
         assert!((wait - 20.0).abs() < 0.1, "{wait}");
     }
 
@@ -506,8 +583,8 @@ mod tests {
             let (mut now, mut passed, mut largest) = (0.0, 0.0, 0.0f64);
             for (gap, cost) in asks {
                 now += gap;
-                if budget.wait(at(now), cost) == Duration::ZERO {
-                    budget.charge(at(0.0), cost);
+                if budget.wait(at(now), Cost::exact(cost)) == Duration::ZERO {
+                    budget.charge(at(0.0), Cost::exact(cost));
                     passed += cost;
                     largest = largest.max(cost);
                 }
@@ -524,14 +601,14 @@ mod tests {
             cost in 0.1f64..5_000.0,
         ) {
             let mut budget = Budget::stated(f64::from(per_minute), SECOND, at(0.0));
-            budget.charge(at(0.0), spend);
+            budget.charge(at(0.0), Cost::exact(spend));
             let mut now = Time::ZERO;
             for _ in 0..4 {
-                let wait = budget.wait(now, cost);
+                let wait = budget.wait(now, Cost::exact(cost));
                 now = now + wait;
                 if wait == Duration::ZERO { break }
             }
-            prop_assert_eq!(budget.wait(now, cost), Duration::ZERO);
+            prop_assert_eq!(budget.wait(now, Cost::exact(cost)), Duration::ZERO);
         }
     }
 }

@@ -19,6 +19,13 @@ pub struct Receipt {
     pub(super) number: u64,
 }
 
+impl Receipt {
+    /// What the call was charged.
+    pub fn cost(&self) -> f64 {
+        self.cost
+    }
+}
+
 /// How our count of the level is kept in step with the server's.
 #[derive(Debug, Default)]
 pub(super) struct Mirror {

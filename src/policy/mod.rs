@@ -3,6 +3,7 @@
 //! - `backoff` - how long to wait before another try.
 //! - `retry` - whether there is another try.
 //! - `breaker` - whether the server is worth asking at all.
+//! - `account` - a limit whose way of charging is learned.
 //! - `budget` - how much may be sent now.
 //! - `mirror` - keeping our count of a bucket in step with the server's.
 //! - `quota` - how many retries are affordable.
@@ -10,6 +11,7 @@
 //! - `concurrency` - how many may be in flight.
 //! - `hedge` - when a request is sent a second time.
 
+pub mod account;
 pub mod backoff;
 pub mod breaker;
 pub mod budget;

@@ -4,8 +4,9 @@ use super::seat::Turn;
 use super::{Cause, Limits, Refusal};
 use crate::clock::Time;
 use crate::error::CircuitOpen;
+use crate::policy::account::Account;
 use crate::policy::breaker::{Admission, Breaker, Change, Verdict};
-use crate::policy::budget::Budget;
+use crate::policy::budget::{Budget, Cost};
 use crate::policy::concurrency::{Concurrency, Reason};
 use crate::policy::quota::Quota;
 use crate::policy::search::Search;
@@ -21,8 +22,8 @@ pub(super) const TOKENS: usize = 1;
 const PROJECT_TOKENS: usize = 2;
 const DAY_REQUESTS: usize = 3;
 const DAY_TOKENS: usize = 4;
-/// The budgets of a lane.
-pub(super) const BUDGETS: usize = 5;
+/// The accounts of a lane.
+pub(super) const ACCOUNTS: usize = 5;
 
 /// A rate has changed if it differs by this share from what the journal says.
 const NOTED: f64 = 0.05;
@@ -33,7 +34,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub(super) struct Lane {
     group: Arc<str>,
-    budgets: [Option<Budget>; BUDGETS],
+    accounts: [Option<Account>; ACCOUNTS],
     /// For requests and for tokens.
     searches: [Search; 2],
     pub(super) concurrency: Concurrency,
@@ -59,20 +60,20 @@ struct Pause {
 
 impl Lane {
     pub(super) fn new(group: Arc<str>, limits: &Limits, now: Time) -> Lane {
-        let stated = |rate: Option<f64>| rate.map(|rate| Budget::stated(rate, limits.burst, now));
-        let daily = |rate: Option<f64>| rate.map(|rate| Budget::daily(rate, now));
-        let budgets = [
-            stated(limits.requests_per_minute),
-            stated(limits.tokens_per_minute),
+        let stated = |rate: f64| move || Budget::stated(rate, limits.burst, now);
+        let daily = |rate: f64| move || Budget::daily(rate, now);
+        let accounts = [
+            limits.requests_per_minute.map(|rate| account(REQUESTS, stated(rate))),
+            limits.tokens_per_minute.map(|rate| account(TOKENS, stated(rate))),
             None,
-            daily(limits.requests_per_day),
-            daily(limits.tokens_per_day),
+            limits.requests_per_day.map(|rate| account(DAY_REQUESTS, daily(rate))),
+            limits.tokens_per_day.map(|rate| account(DAY_TOKENS, daily(rate))),
         ];
-        let is_known = budgets[REQUESTS].is_some() || budgets[TOKENS].is_some();
+        let is_known = accounts[REQUESTS].is_some() || accounts[TOKENS].is_some();
         Lane {
             group,
             noted: [limits.requests_per_minute, limits.tokens_per_minute],
-            budgets,
+            accounts,
             searches: [Search::new(now), Search::new(now)],
             concurrency: Concurrency::new(limits.min_concurrency, limits.max_concurrency, is_known),
             quota: Quota::new(now),
@@ -87,20 +88,25 @@ impl Lane {
 
     /// Takes other limits from the user.
     pub(super) fn restate(&mut self, limits: &Limits, now: Time, journal: &mut Journal) {
+        let Limits { burst, .. } = *limits;
         let rates = [
             (REQUESTS, limits.requests_per_minute),
             (TOKENS, limits.tokens_per_minute),
-            (DAY_REQUESTS, limits.requests_per_day.map(|rate| rate / 1_440.0)),
-            (DAY_TOKENS, limits.tokens_per_day.map(|rate| rate / 1_440.0)),
+            (DAY_REQUESTS, limits.requests_per_day),
+            (DAY_TOKENS, limits.tokens_per_day),
         ];
         for (which, rate) in rates {
-            match (&mut self.budgets[which], rate) {
-                (Some(budget), rate) => budget.restate(rate, now),
-                (None, Some(rate)) if which >= DAY_REQUESTS => {
-                    self.budgets[which] = Some(Budget::daily(rate * 1_440.0, now));
+            let is_daily = which >= DAY_REQUESTS;
+            match (&mut self.accounts[which], rate) {
+                (Some(account), rate) => {
+                    let per_minute = rate.map(|rate| if is_daily { rate / 1_440.0 } else { rate });
+                    account.change(|budget| budget.restate(per_minute, now));
                 }
-                (None, Some(rate)) => {
-                    self.budgets[which] = Some(Budget::stated(rate, limits.burst, now));
+                (slot @ None, Some(rate)) => {
+                    *slot = Some(account(which, || match is_daily {
+                        true => Budget::daily(rate, now),
+                        false => Budget::stated(rate, burst, now),
+                    }));
                 }
                 (None, None) => {}
             }
@@ -116,7 +122,7 @@ impl Lane {
     }
 
     fn rate(&self, which: usize) -> Option<f64> {
-        let known = self.budgets[which].as_ref().map(Budget::per_minute);
+        let known = self.accounts[which].as_ref().map(Account::per_minute);
         match (known, self.searches[which].found()) {
             (Some(known), Some(found)) => Some(known.min(found)),
             (known, found) => known.or(found),
@@ -141,9 +147,9 @@ impl Lane {
             return Err(Refusal::new(Cause::Concurrency, until));
         }
         let costs = self.costs(weight);
-        for (which, budget) in self.budgets.iter_mut().enumerate() {
-            let Some(budget) = budget else { continue };
-            let wait = budget.wait(now, costs[which]);
+        for (which, account) in self.accounts.iter_mut().enumerate() {
+            let Some(account) = account else { continue };
+            let wait = account.wait(now, costs[which]);
             if wait > Duration::ZERO {
                 let is_requests = matches!(which, REQUESTS | DAY_REQUESTS);
                 let cause = if is_requests { Cause::Requests } else { Cause::Tokens };
@@ -187,8 +193,8 @@ impl Lane {
     ) -> Permit {
         let costs = self.costs(weight);
         let mut charge = Box::<Charge>::default();
-        for (which, budget) in self.budgets.iter_mut().enumerate() {
-            charge.receipts[which] = budget.as_mut().map(|budget| budget.charge(now, costs[which]));
+        for (which, account) in self.accounts.iter_mut().enumerate() {
+            charge.receipts[which] = account.as_mut().map(|each| each.charge(now, costs[which]));
         }
         let expected = self.expected(weight);
         charge.traces =
@@ -198,15 +204,11 @@ impl Lane {
         Permit { gate: None, lane, sent_at: now, weight, charge, is_probe, number }
     }
 
-    /// What a call costs in each budget. Where the server tells its level, all that the call may
-    /// write counts, as servers charge it; elsewhere what such calls were seen to write.
-    fn costs(&self, weight: Weight) -> [f64; BUDGETS] {
-        let expected = self.expected(weight);
-        let tokens = |which: usize| match &self.budgets[which] {
-            Some(budget) if budget.is_told() => weight.total() as f64,
-            _ => expected,
-        };
-        [1.0, tokens(TOKENS), tokens(PROJECT_TOKENS), 1.0, tokens(DAY_TOKENS)]
+    /// What a call costs in each account.
+    fn costs(&self, weight: Weight) -> [Cost; ACCOUNTS] {
+        let request = Cost::exact(1.0);
+        let tokens = Cost { most: weight.total() as f64, likely: self.expected(weight) };
+        [request, tokens, tokens, request, tokens]
     }
 
     fn expected(&self, weight: Weight) -> f64 {
@@ -215,9 +217,9 @@ impl Lane {
 
     /// The call of the permit was never sent.
     pub(super) fn take_back(&mut self, permit: &Permit, now: Time) {
-        for (budget, receipt) in self.budgets.iter_mut().zip(permit.charge.receipts) {
-            if let (Some(budget), Some(receipt)) = (budget, receipt) {
-                budget.cancel(now, receipt);
+        for (account, receipt) in self.accounts.iter_mut().zip(&permit.charge.receipts) {
+            if let (Some(account), Some(receipt)) = (account, receipt) {
+                account.cancel(now, receipt);
             }
         }
         for (search, trace) in self.searches.iter_mut().zip(permit.charge.traces) {
@@ -290,16 +292,22 @@ impl Lane {
             (TOKENS, &report.tokens),
             (PROJECT_TOKENS, &report.project_tokens),
         ] {
-            self.read(permit, which, level, now, sent_at, limits.burst);
+            self.read(
+                permit,
+                (which, level),
+                (now, sent_at),
+                settlement.refused.is_some(),
+                limits.burst,
+            );
         }
         let Some(used) = settlement.used else { return };
         let output = used.saturating_sub(permit.weight.input);
         self.outputs.learn(permit.weight.input, permit.weight.ceiling, output);
         for which in [TOKENS, PROJECT_TOKENS, DAY_TOKENS] {
-            if let (Some(budget), Some(receipt)) =
-                (&mut self.budgets[which], permit.charge.receipts[which])
+            if let (Some(account), Some(receipt)) =
+                (&mut self.accounts[which], &permit.charge.receipts[which])
             {
-                budget.settle(receipt, used as f64);
+                account.settle(receipt, used as f64);
             }
         }
     }
@@ -308,27 +316,29 @@ impl Lane {
     fn read(
         &mut self,
         permit: &Permit,
-        which: usize,
-        level: &Level,
-        now: Time,
-        sent_at: Time,
+        (which, level): (usize, &Level),
+        (now, sent_at): (Time, Time),
+        is_refusal: bool,
         burst: Duration,
     ) {
-        let slot = &mut self.budgets[which];
+        let slot = &mut self.accounts[which];
         if slot.is_none() {
             let Some(limit) = level.limit.filter(|&limit| limit > 0) else { return };
-            let mut budget = Budget::told(limit as f64, burst, now);
-            if let Some(left) = level.remaining {
-                // Those that are in flight may be served after this one.
-                let each = if which == REQUESTS { 1.0 } else { permit.weight.total() as f64 };
-                budget.begin_at(left.min(limit) as f64, self.in_flight as f64 * each);
-            }
-            *slot = Some(budget);
+            // Those that are in flight may be served after this one.
+            let each = if which == REQUESTS { 1.0 } else { permit.weight.total() as f64 };
+            let open = self.in_flight as f64 * each;
+            *slot = Some(account(which, || {
+                let mut budget = Budget::told(limit as f64, burst, now);
+                if let Some(left) = level.remaining {
+                    budget.begin_at(left.min(limit) as f64, open);
+                }
+                budget
+            }));
             return;
         }
-        // A call from before the budget was known tells nothing that is not known by now.
-        if let (Some(budget), Some(receipt)) = (slot, permit.charge.receipts[which]) {
-            budget.learn(now, level, receipt, sent_at);
+        // A call from before the limit was known tells nothing that is not known by now.
+        if let (Some(account), Some(receipt)) = (slot, &permit.charge.receipts[which]) {
+            account.learn(now, level, receipt, sent_at, is_refusal);
         }
     }
 
@@ -348,18 +358,23 @@ impl Lane {
             return;
         }
         if let Some(limit) = refused.limit.filter(|_| is_silent) {
-            match &mut self.budgets[which] {
-                Some(budget) => budget.name_limit(limit as f64, now),
-                slot => *slot = Some(Budget::told(limit as f64, limits.burst, now)),
+            match &mut self.accounts[which] {
+                Some(account) => account.change(|budget| budget.name_limit(limit as f64, now)),
+                slot => {
+                    let burst = limits.burst;
+                    *slot = Some(account(which, || Budget::told(limit as f64, burst, now)));
+                }
             }
         }
         if is_new {
             log::debug!(target: "openai_bulk::gate", group = &*self.group, scope:? = refused.scope; "refused");
-            if let Some(budget) = &mut self.budgets[which] {
-                budget.refused(now);
-                if is_silent {
-                    budget.empty(now);
-                }
+            if let Some(account) = &mut self.accounts[which] {
+                account.change(|budget| {
+                    budget.refused(now);
+                    if is_silent {
+                        budget.empty(now);
+                    }
+                });
             }
         }
         // Where the headers say that too little is left, they tell all that there is to know.
@@ -368,7 +383,7 @@ impl Lane {
         if level.remaining.is_some_and(|left| left < cost) {
             return;
         }
-        let is_known = self.budgets[which].is_some() && refused.scope != Scope::Unknown;
+        let is_known = self.accounts[which].is_some() && refused.scope != Scope::Unknown;
         let trace = permit.charge.traces[which];
         self.searches[which].refused(now, permit.sent_at, trace, is_known);
     }
@@ -425,6 +440,14 @@ impl Lane {
             self.noted[which] = Some(to);
             journal.write(Adjustment { at: now, group: self.group.clone(), quantity, to, reason });
         }
+    }
+}
+
+/// An account of requests or of tokens.
+fn account(which: usize, budget: impl Fn() -> Budget) -> Account {
+    match which {
+        REQUESTS | DAY_REQUESTS => Account::of_requests(budget()),
+        _ => Account::of_tokens(budget),
     }
 }
 

@@ -1,8 +1,8 @@
 use super::Gate;
-use super::lane::BUDGETS;
+use super::lane::ACCOUNTS;
 use crate::clock::Time;
+use crate::policy::account::Receipt;
 use crate::policy::breaker::{Heard, Verdict};
-use crate::policy::budget::Receipt;
 use crate::policy::search::Trace;
 use crate::usage::Weight;
 use crate::wire::fault::Scope;
@@ -27,7 +27,7 @@ pub(crate) struct Permit {
 /// What a call was charged in each budget and search.
 #[derive(Debug, Default)]
 pub(super) struct Charge {
-    pub(super) receipts: [Option<Receipt>; BUDGETS],
+    pub(super) receipts: [Option<Receipt>; ACCOUNTS],
     pub(super) traces: [Trace; 2],
 }
 

@@ -25,6 +25,8 @@ pub(super) enum Charge {
     Settled,
     /// What was used, when it is done.
     Used,
+    /// What will be used, at once.
+    Foreseen,
 }
 
 #[derive(Clone, Debug)]
@@ -157,6 +159,7 @@ impl Server {
             Charge::Ceiling | Charge::Settled => weight.total() as f64,
             Charge::Larger => weight.ceiling.max(weight.input) as f64,
             Charge::Used => 0.0,
+            Charge::Foreseen => self.used(weight) as f64,
         }
     }
 
