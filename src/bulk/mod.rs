@@ -6,10 +6,14 @@
 //! - `input` - the lines of the input, and the check of all of them before anything is sent.
 //! - `feeder` - pulls rows from the input.
 //! - `journal` - the output, which tells at the same time what is done.
+//! - `costs` - what a run cost: [`Costs`].
+//! - `earlier` - what the answers that an output holds have cost.
 //! - `record` - the line of output that a row ends in.
 //! - `snapshot` - where a run stands.
 //! - `summary` - what a run did.
 
+mod costs;
+mod earlier;
 mod feeder;
 pub mod input;
 pub mod journal;
@@ -20,6 +24,7 @@ mod run;
 mod snapshot;
 mod summary;
 
+pub use costs::{CapUse, Costs, ModelCost};
 pub use par::{ParRequests, ParSend};
 pub use results::{Bulk, Outcome, Results};
 pub use run::FileRun;

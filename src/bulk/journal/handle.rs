@@ -129,6 +129,20 @@ impl Journal {
         self.found
     }
 
+    /// Gives every line of the file, as it was when it was opened. There are none in what lines are
+    /// only passed on to.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(in crate::bulk) fn each_line(&self, mut each: impl FnMut(&[u8])) -> Result<()> {
+        let Some(disk) = self.writer.disk() else { return Ok(()) };
+        let read = scan::lines(disk.file(), |line| {
+            each(line.text);
+            std::ops::ControlFlow::Continue(())
+        });
+        read.map_err(|e| Error::file("read", &self.path, e))
+    }
+
     /// Whether lines are only passed on, so that there is nothing to resume from.
     pub fn is_sink(&self) -> bool {
         self.writer.disk().is_none()
