@@ -1,16 +1,17 @@
 //! What the answers that an output holds have cost.
 
-use super::journal::Journal;
+use super::journal::each_line;
 use crate::error::Error;
 use crate::usage::{Amount, Caps, Money, Prices, cost_of_answer};
 use crate::wire::answer::check_answer;
 use crate::wire::row::{PaidRef, read_paid};
+use std::path::Path;
 
 /// What was spent by earlier runs, as far as their output tells: what its answers cost by their own
 /// usage, and what their attempts without an answer may have cost.
 ///
-/// It does not know what was in flight when a run was killed, nor the attempts of rows that failed
-/// and were answered by a later run that finished: then one line for each row is left.
+/// It does not know what was in flight when a run was killed, nor the attempts of rows that have no
+/// line; see [`SpentFile`](super::spent::SpentFile).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Earlier {
     pub(super) amount: Amount,
@@ -26,9 +27,9 @@ impl Earlier {
     ///
     /// # Errors
     /// When it cannot be read, or what an answer counts against a cap is not known.
-    pub(super) fn read(journal: &Journal, prices: &Prices, caps: Caps) -> Result<Earlier, Error> {
+    pub(super) fn read(output: &Path, prices: &Prices, caps: Caps) -> Result<Earlier, Error> {
         let mut earlier = Earlier::default();
-        journal.each_line(|line| {
+        each_line(output, |line| {
             if let Some(paid) = read_paid(line) {
                 earlier.add(&paid, prices);
             }

@@ -8,6 +8,7 @@
 //! - `journal` - the output, which tells at the same time what is done.
 //! - `costs` - what a run cost: [`Costs`].
 //! - `earlier` - what the answers that an output holds have cost.
+//! - `spent` - the most that may have been spent for an output, in a file beside it.
 //! - `record` - the line of output that a row ends in.
 //! - `snapshot` - where a run stands.
 //! - `summary` - what a run did.
@@ -22,6 +23,7 @@ mod record;
 mod results;
 mod run;
 mod snapshot;
+mod spent;
 mod summary;
 
 pub use costs::{CapUse, Costs, ModelCost};

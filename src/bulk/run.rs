@@ -7,12 +7,13 @@ use super::input::{DuplicateGuard, Source, check};
 use super::journal::{Fsync, Journal, Known, Options};
 use super::record;
 use super::snapshot::{Snapshot, Speed};
+use super::spent::SpentFile;
 use super::summary::{Limit, LimitChange, Status, Summary, Tally};
 use crate::api::Caller;
 use crate::clock::{Stage, Stop, Time};
 use crate::dispatch::{Delivered, Pool, PoolOptions, Received};
 use crate::error::Error;
-use crate::usage::{Capped, Caps, Money, Most, Purse, Reach, Standing};
+use crate::usage::{Amount, Capped, Caps, Money, Most, Purse, Reach, Standing};
 use crate::wire::row::{Format, Row};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -180,8 +181,28 @@ impl FileRun {
         }
         let dispatcher = &self.caller.dispatcher;
         let purse = Purse::new(self.caps, dispatcher.purse.clone());
-        purse.count_earlier(Earlier::read(journal, &dispatcher.prices, self.caps)?.amount);
+        if journal.is_sink() {
+            return Ok(Some(purse));
+        }
+        let told = Earlier::read(&self.output, &dispatcher.prices, self.caps)?.amount;
+        let file = SpentFile::beside(&self.output);
+        if self.is_fresh {
+            file.remove()?;
+        }
+        let spent = file.read()?;
+        purse.count_earlier(Amount {
+            money: told.money.max(spent.money),
+            tokens: told.tokens.max(spent.tokens),
+        });
+        purse.mark(file.writer()?);
         Ok(Some(purse))
+    }
+
+    /// Writes down what counts against the cap as far as the output does not tell it.
+    fn end_spending(&self, purse: &Purse) -> Result<(), Error> {
+        let prices = &self.caller.dispatcher.prices;
+        let told = Earlier::read(&self.output, prices, Caps::default())?.amount;
+        SpentFile::beside(&self.output).end(purse.standing().taken(), told)
     }
 
     /// The caps that a row has to be known for: those of the run and of the client.
@@ -472,8 +493,12 @@ impl Running<'_> {
         let since = changes.iter().filter(|change| change.at >= self.started);
         summary.limit_changes = since.map(|c| LimitChange::new(c, self.started)).collect();
         summary.limit_changes_dropped = dropped;
+        let is_sink = self.journal.is_sink();
         if summary.status == Status::Finished {
             self.journal.finish(self.run.is_ordered)?;
+        }
+        if let Some(purse) = self.purse.filter(|_| !is_sink) {
+            self.run.end_spending(&purse)?;
         }
         Ok(summary)
     }

@@ -81,6 +81,11 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// The most that may have been spent: what counts against the cap, and what is in flight.
+    pub fn taken(&self) -> Amount {
+        self.counted().plus(self.held)
+    }
+
     /// What counts against the cap, without what is in flight.
     pub fn counted(&self) -> Amount {
         self.earlier.plus(self.spent).plus(self.doubtful)
@@ -117,8 +122,7 @@ impl Ledger {
 
     /// The amount to reserve for something that uses at most `most`, if it fits.
     pub fn check(&self, most: Most) -> Result<Amount, Short> {
-        let Standing { caps, held, .. } = self.standing;
-        let taken = self.standing.counted().plus(held);
+        let (caps, taken) = (self.standing.caps, self.standing.taken());
         let money = match (caps.money, most.money) {
             (Some(_), None) => return Err(Short::Unknown(Capped::Money)),
             (_, most) => most.unwrap_or(Money::ZERO),

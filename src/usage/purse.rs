@@ -29,12 +29,50 @@ struct State {
     ledger: Ledger,
     /// Somebody was refused, and wants to hear when something is given back.
     is_awaited: bool,
+    mark: Option<Mark>,
+}
+
+/// Writes down the most that may have been spent, before it may have been.
+struct Mark {
+    written: Amount,
+    write: Box<dyn FnMut(Amount) + Send>,
+}
+
+impl std::fmt::Debug for Mark {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mark").field("written", &self.written).finish_non_exhaustive()
+    }
+}
+
+/// The parts of a cap in which a mark rises: so often it is written at the most.
+const MARKS: u64 = 256;
+
+impl State {
+    /// Writes a higher mark if more may be spent from now on than the last one says.
+    fn write_mark(&mut self) {
+        let Some(mark) = &mut self.mark else { return };
+        let Standing { caps, .. } = self.ledger.standing();
+        let taken = self.ledger.standing().taken();
+        let is_due = (caps.money.is_some() && taken.money > mark.written.money)
+            || (caps.tokens.is_some() && taken.tokens > mark.written.tokens);
+        if !is_due {
+            return;
+        }
+        let money = caps
+            .money
+            .map_or(taken.money, |cap| cap.min(taken.money + cap.share(1, MARKS)).max(taken.money));
+        let tokens = caps.tokens.map_or(taken.tokens, |cap| {
+            cap.min(taken.tokens.saturating_add(cap / MARKS)).max(taken.tokens)
+        });
+        mark.written = Amount { money, tokens };
+        (mark.write)(mark.written);
+    }
 }
 
 impl Purse {
     /// A purse with caps, within another one if there is one.
     pub fn new(caps: Caps, within: Option<Arc<Purse>>) -> Arc<Purse> {
-        let state = Mutex::new(State { ledger: Ledger::new(caps), is_awaited: false });
+        let state = Mutex::new(State { ledger: Ledger::new(caps), is_awaited: false, mark: None });
         Arc::new(Purse { state, within })
     }
 
@@ -48,12 +86,21 @@ impl Purse {
         self.state.lock().ledger.count_earlier(amount);
     }
 
+    /// Calls `write` with the most that may have been spent, earlier amounts included, each time
+    /// before more than that may be: a few hundred times until the cap. What is not capped is only
+    /// written with what is.
+    pub fn mark(&self, write: impl FnMut(Amount) + Send + 'static) {
+        let mut state = self.state.lock();
+        let written = state.ledger.standing().taken();
+        state.mark = Some(Mark { written, write: Box::new(write) });
+    }
+
     /// Whether something that uses at most `most` may be sent now.
     ///
     /// # Errors
     /// Why not.
     pub fn check(&self, most: Most) -> Result<(), Box<Lack>> {
-        self.ask(|ledger| ledger.check(most).map(drop))?;
+        self.ask(|state| state.ledger.check(most).map(drop))?;
         match &self.within {
             Some(outer) => outer.check(most),
             None => Ok(()),
@@ -66,7 +113,11 @@ impl Purse {
     /// # Errors
     /// Why that is not possible.
     pub fn reserve(self: &Arc<Self>, most: Most) -> Result<Reservation, Box<Lack>> {
-        let held = self.ask(|ledger| ledger.reserve(most))?;
+        let held = self.ask(|state| {
+            let held = state.ledger.reserve(most)?;
+            state.write_mark();
+            Ok(held)
+        })?;
         let mut reservation = Reservation { purse: Some(self.clone()), held, outer: None };
         if let Some(outer) = &self.within {
             reservation.outer = Some(Box::new(outer.reserve(most)?));
@@ -74,9 +125,9 @@ impl Purse {
         Ok(reservation)
     }
 
-    fn ask<T>(&self, of: impl FnOnce(&mut Ledger) -> Result<T, Short>) -> Result<T, Box<Lack>> {
+    fn ask<T>(&self, of: impl FnOnce(&mut State) -> Result<T, Short>) -> Result<T, Box<Lack>> {
         let mut state = self.state.lock();
-        let answer = of(&mut state.ledger);
+        let answer = of(&mut state);
         answer.map_err(|short| {
             state.is_awaited |= matches!(short, Short::Full { in_flight: true, .. });
             Box::new(Lack { short, standing: state.ledger.standing() })
@@ -210,6 +261,23 @@ mod tests {
         assert!(panicked.is_err());
         assert_eq!(purse.standing().doubtful.money, Money::from_dollars(7));
         assert_eq!(purse.standing().held, Amount::default());
+    }
+
+    #[test]
+    fn what_may_have_been_spent_is_written_down_before_it_may_be() {
+        let purse = purse(256, None);
+        purse.count_earlier(amount(10));
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let to = written.clone();
+        purse.mark(move |amount| to.lock().push(amount.money.as_dollars()));
+        let first = purse.reserve(most(5)).unwrap();
+        first.settle(amount(1));
+        purse.reserve(most(5)).unwrap().doubt();
+        drop(purse.reserve(most(1)).unwrap());
+        let all = purse.reserve(most(240)).unwrap();
+        // The mark rises by a dollar more than is needed, never above the cap, and never falls.
+        assert_eq!(*written.lock(), [16.0, 18.0, 256.0]);
+        assert!(all.held().money > Money::ZERO);
     }
 
     #[test]

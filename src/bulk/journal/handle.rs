@@ -1,8 +1,9 @@
 //! The handle of a run's output.
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -129,20 +130,6 @@ impl Journal {
         self.found
     }
 
-    /// Gives every line of the file, as it was when it was opened. There are none in what lines are
-    /// only passed on to.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub(in crate::bulk) fn each_line(&self, mut each: impl FnMut(&[u8])) -> Result<()> {
-        let Some(disk) = self.writer.disk() else { return Ok(()) };
-        let read = scan::lines(disk.file(), |line| {
-            each(line.text);
-            std::ops::ControlFlow::Continue(())
-        });
-        read.map_err(|e| Error::file("read", &self.path, e))
-    }
-
     /// Whether lines are only passed on, so that there is nothing to resume from.
     pub fn is_sink(&self) -> bool {
         self.writer.disk().is_none()
@@ -217,6 +204,19 @@ impl Journal {
             Some(disk) => compact::compact(&self.real, disk, ordered),
         }
     }
+}
+
+/// Gives every line of the output at `path`.
+///
+/// # Errors
+/// When it cannot be read.
+pub(in crate::bulk) fn each_line(path: &Path, mut each: impl FnMut(&[u8])) -> Result<()> {
+    let file = File::open(path).map_err(|e| Error::file("read", path, e))?;
+    let read = scan::lines(&file, |line| {
+        each(line.text);
+        ControlFlow::Continue(())
+    });
+    read.map_err(|e| Error::file("read", path, e))
 }
 
 impl fmt::Debug for Journal {

@@ -3,6 +3,7 @@
 use crate::program::{Folder, Program, chats, logged, simulator, until};
 use openai_bulk::simulator::Simulator;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 const ROWS: usize = 300;
 
@@ -25,18 +26,36 @@ fn pico(text: &Value) -> u64 {
         + format!("{fraction:0<12}").parse::<u64>().unwrap()
 }
 
-/// What the answers of an output cost, by their own usage: gpt-4o-mini, 0.15 and 0.60 dollars a
-/// million.
+/// What an answer cost, by its own usage: gpt-4o-mini, 0.15 and 0.60 dollars a million.
+fn cost(line: &Value) -> u64 {
+    let usage = &line["response"]["body"]["usage"];
+    let of = |name: &str| usage[name].as_u64().unwrap_or(0);
+    of("prompt_tokens") * 150_000 + of("completion_tokens") * 600_000
+}
+
+/// What the answers of an output cost.
 fn billed(folder: &Folder) -> u64 {
     let text = std::fs::read_to_string(folder.path("out.jsonl")).unwrap_or_default();
     let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    lines
-        .map(|line| {
-            let usage = &line["response"]["body"]["usage"];
-            let of = |name: &str| usage[name].as_u64().unwrap_or(0);
-            of("prompt_tokens") * 150_000 + of("completion_tokens") * 600_000
-        })
-        .sum()
+    lines.map(|line| cost(&line)).sum()
+}
+
+/// What each row of a finished output cost.
+fn prices(folder: &Folder) -> BTreeMap<String, u64> {
+    let rows = folder.rows("out.jsonl").into_iter();
+    rows.map(|(id, line)| (id, cost(&line))).collect()
+}
+
+/// How often each row was received.
+fn received(simulator: &Simulator) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for request in simulator.received() {
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        let asked = body["messages"][0]["content"].as_str().unwrap();
+        let number = asked.strip_prefix("question ").unwrap().trim_end_matches('?');
+        *counts.entry(format!("r{number}")).or_default() += 1;
+    }
+    counts
 }
 
 fn answered(folder: &Folder) -> usize {
@@ -116,14 +135,14 @@ fn a_cap_that_is_enough_stops_nothing() {
 fn the_cap_holds_through_deaths() {
     let simulator = logged().latency("20ms".parse().unwrap()).start().unwrap();
     let folder = Folder::new();
-    folder.write("in.jsonl", rows(ROWS));
+    folder.write("in.jsonl", rows(700));
     let mut random = fastrand::Rng::with_seed(5);
     let mut deaths = 0;
     loop {
-        let few = ["--max-concurrency", "8"];
-        let mut run = job(&folder, &simulator, "0.003").args(few).start();
+        let few = ["--max-concurrency", "4"];
+        let mut run = job(&folder, &simulator, "0.01").args(few).start();
         let begun = simulator.stats().requests;
-        let some = random.u64(1..40);
+        let some = random.u64(20..120);
         let mut is_over = false;
         until("some requests or the end", || {
             is_over = !run.is_running();
@@ -139,13 +158,22 @@ fn the_cap_holds_through_deaths() {
         deaths += 1;
     }
     assert!(deaths >= 2, "killed only {deaths} times");
-    let spent = billed(&folder);
-    assert!(spent <= 3_000_000_000 && spent > 3_000_000_000 - 250_000_000, "{spent}");
-    // What was in flight at each death was paid for and is not known.
-    let lost = simulator.stats().requests as usize - answered(&folder);
-    assert!(lost <= 8 * deaths, "{lost} for {deaths} deaths");
+    // Every request that the server has seen, whether its answer was written or not.
+    let seen = received(&simulator);
+    assert!(folder.path("out.jsonl.spent").exists(), "of what was lost, the output does not tell");
+    job(&folder, &simulator, "0.01").run().ended(4);
+    assert_eq!(received(&simulator), seen, "the same cap sends nothing more");
     let told = summary(&folder);
-    assert_eq!(pico(&told["cost"]["cap"]["counted_money"]), spent);
+    assert!(pico(&told["cost"]["cap"]["counted_money"]) <= 10_000_000_000);
+    job(&folder, &simulator, "1").run().ended(0);
+    // The simulator answers a question always alike: its last answer tells what each one cost.
+    let prices = prices(&folder);
+    let paid: u64 = seen.iter().map(|(row, times)| prices[row] * *times as u64).sum();
+    assert!(paid <= 10_000_000_000, "{paid} was billed through {deaths} deaths");
+    // What was in flight at each death counts at the most that it may have cost.
+    assert!(paid > 3_300_000_000, "{paid}: {deaths} deaths stopped it too early");
+    folder.job().to(&simulator.base_url()).args(["--fresh", "--max-cost", "1"]).run().ended(0);
+    assert!(!folder.path("out.jsonl.spent").exists(), "the output tells all");
 }
 
 #[test]
@@ -249,6 +277,9 @@ fn attempts_that_were_maybe_billed_are_counted_and_shown_and_remembered() {
     let told = summary(&folder);
     assert_eq!(pico(&told["cost"]["cap"]["earlier_money"]), maybe);
     assert_eq!(pico(&told["cost"]["cap"]["counted_money"]), maybe * 2);
+    // The rows that the cap ended have no line, and what they may have cost is remembered.
+    job(&folder, &simulator, &cap).run().ended(4);
+    assert_eq!(simulator.stats().requests, 4);
 }
 
 #[test]
