@@ -74,13 +74,20 @@ impl Caller {
         Call::new(method, to.url, body, to.group).asking(to.model)
     }
 
+    /// The model that a request to `path` is answered by, if it names `model` or none.
+    pub(crate) fn asked<'a>(path: &str, model: &'a str) -> &'a str {
+        // Moderations choose their model themselves; all of them are free.
+        let is_free = model.is_empty() && path.ends_with("/moderations");
+        if is_free { "omni-moderation-latest" } else { model }
+    }
+
     fn resolve(&self, path: &str, model: &str) -> Destination {
         let mut known = self.known.lock();
         if let Some(found) = known.get(path).and_then(|models| models.get(model)) {
             return found.clone();
         }
         let (url, group) = ((self.address)(path, model).into(), self.groups.group(model));
-        let found = Destination { url, group, model: model.into() };
+        let found = Destination { url, group, model: Caller::asked(path, model).into() };
         known.entry(path.into()).or_default().insert(model.into(), found.clone());
         found
     }

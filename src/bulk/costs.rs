@@ -29,7 +29,8 @@ pub struct Costs {
     pub by_model: BTreeMap<String, BTreeMap<String, ModelCost>>,
     /// What counts against the cap, if there is one.
     pub cap: Option<CapUse>,
-    /// What the rows that are not done would cost, at the average of those that were answered.
+    /// What the rows that are not done would cost, at the average of those that are done; with a
+    /// cap, those of earlier runs among them.
     pub left: Option<Money>,
     /// The day of the newest price list.
     pub prices_as_of: Option<String>,
@@ -138,11 +139,6 @@ impl Costs {
             tiers.insert(tier.to_owned(), ModelCost::default());
         }
         tiers.get_mut(tier).expect("it was just put there")
-    }
-
-    /// What so many more rows would cost, if they cost what `rows` did.
-    pub(super) fn expect(&self, more: u64, rows: u64) -> Option<Money> {
-        (rows > 0 && self.unpriced == 0).then(|| share(self.total, more, rows))
     }
 }
 

@@ -1,6 +1,6 @@
 //! From a file of requests to a file of answers.
 
-use super::costs::CapUse;
+use super::costs::{CapUse, share};
 use super::earlier::Earlier;
 use super::feeder::{self, Feeding, Ticket};
 use super::input::{DuplicateGuard, Source, check};
@@ -137,7 +137,7 @@ impl FileRun {
         }
         let (mut journal, total) = self.open(&source)?;
         journal.probe()?;
-        let purse = self.purse(&journal)?;
+        let (purse, earlier) = self.purse(&journal)?;
         let options = PoolOptions::new(self.window, &self.stop).purse(purse.clone());
         let (pool, intake) = Pool::start(self.caller.dispatcher.clone(), options);
         let feeding = Arc::new(Feeding::default());
@@ -157,6 +157,7 @@ impl FileRun {
             run: &self,
             pool,
             purse,
+            earlier,
             journal,
             feeding,
             tally: Tally::default(),
@@ -175,16 +176,17 @@ impl FileRun {
     }
 
     /// What the run may spend, less what its output has cost already.
-    fn purse(&self, journal: &Journal) -> Result<Option<Arc<Purse>>, Error> {
+    fn purse(&self, journal: &Journal) -> Result<(Option<Arc<Purse>>, Earlier), Error> {
         if !self.caps.is_some() {
-            return Ok(None);
+            return Ok((None, Earlier::default()));
         }
         let dispatcher = &self.caller.dispatcher;
         let purse = Purse::new(self.caps, dispatcher.purse.clone());
         if journal.is_sink() {
-            return Ok(Some(purse));
+            return Ok((Some(purse), Earlier::default()));
         }
-        let told = Earlier::read(&self.output, &dispatcher.prices, self.caps)?.amount;
+        let earlier = Earlier::read(&self.output, &dispatcher.prices, self.caps)?;
+        let told = earlier.amount;
         let file = SpentFile::beside(&self.output);
         if self.is_fresh {
             file.remove()?;
@@ -194,8 +196,8 @@ impl FileRun {
             money: told.money.max(spent.money),
             tokens: told.tokens.max(spent.tokens),
         });
-        purse.mark(file.writer()?);
-        Ok(Some(purse))
+        purse.mark(file.writer(purse.standing().taken())?);
+        Ok((Some(purse), earlier))
     }
 
     /// Writes down what counts against the cap as far as the output does not tell it.
@@ -272,6 +274,7 @@ impl<'a> Unpriced<'a> {
         }
         let prices = &self.caller.dispatcher.prices;
         let model = row.model.as_deref().unwrap_or_default();
+        let model = Caller::asked(&row.url, model);
         let reach = Reach::read(&row.body);
         let most = reach.most(prices, model);
         let capped = match (self.caps, most) {
@@ -302,6 +305,8 @@ struct Running<'a> {
     pool: Pool<Ticket>,
     /// The run's own purse, if it has a cap of its own.
     purse: Option<Arc<Purse>>,
+    /// What the output told of its cost, if the run has a cap of its own.
+    earlier: Earlier,
     journal: Journal,
     feeding: Arc<Feeding>,
     tally: Tally,
@@ -480,8 +485,11 @@ impl Running<'_> {
         summary.rows.total = self.total.unwrap_or_else(|| self.feeding.read());
         let rows = &mut summary.rows;
         rows.not_sent = rows.total.saturating_sub(rows.done_before + rows.succeeded + rows.failed);
-        let rows = summary.rows.succeeded + summary.rows.failed;
-        summary.cost.left = summary.cost.expect(summary.rows.not_sent, rows);
+        let rows = summary.rows.succeeded + summary.rows.failed + self.earlier.answers;
+        if rows > 0 && summary.cost.unpriced == 0 {
+            let spent = summary.cost.total + self.earlier.amount.money;
+            summary.cost.left = Some(share(spent, summary.rows.not_sent, rows));
+        }
         summary.cost.cap = self.standing().as_ref().map(CapUse::new);
         let prices = &self.run.caller.dispatcher.prices;
         summary.cost.prices_as_of = prices.as_of().map(str::to_owned);

@@ -54,13 +54,12 @@ impl SpentFile {
         }
     }
 
-    /// What writes the file from now on.
+    /// Writes what may have been spent `now`, and gives what writes the file from then on.
     ///
     /// # Errors
-    /// When it cannot be created.
-    pub(super) fn writer(&self) -> Result<impl FnMut(Amount) + Send + use<>, Error> {
-        let open = OpenOptions::new().write(true).create(true).truncate(false).open(&self.0);
-        let mut file = open.map_err(|e| Error::file("write", &self.0, e))?;
+    /// When it cannot be written.
+    pub(super) fn writer(&self, now: Amount) -> Result<impl FnMut(Amount) + Send + use<>, Error> {
+        let mut file = self.write(now).map_err(|e| Error::file("write", &self.0, e))?;
         let path = self.0.clone();
         Ok(move |amount| {
             if let Err(error) = write(&mut file, amount) {
@@ -78,9 +77,13 @@ impl SpentFile {
         if counted.money <= told.money && counted.tokens <= told.tokens {
             return self.remove();
         }
-        let open = OpenOptions::new().write(true).create(true).truncate(false).open(&self.0);
-        let written = open.and_then(|mut file| write(&mut file, counted));
-        written.map_err(|e| Error::file("write", &self.0, e))
+        self.write(counted).map(drop).map_err(|e| Error::file("write", &self.0, e))
+    }
+
+    fn write(&self, amount: Amount) -> io::Result<File> {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(&self.0)?;
+        write(&mut file, amount)?;
+        Ok(file)
     }
 
     /// Forgets what was spent.
@@ -117,7 +120,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = SpentFile::beside(&folder.path().join("out.jsonl"));
         assert_eq!(file.read().unwrap(), Amount::default());
-        let mut write = file.writer().unwrap();
+        let mut write = file.writer(amount(3, 2)).unwrap();
+        assert_eq!(file.read().unwrap(), amount(3, 2));
         write(amount(1_000_000, u64::MAX));
         write(amount(5, 7));
         assert_eq!(file.read().unwrap(), amount(5, 7));

@@ -234,6 +234,10 @@ impl<T: Send + 'static> Intake<T> {
     /// Puts a job in, waiting for room; gives it back when the pool takes no more.
     pub fn push(&self, job: Job<T>) -> Result<(), Job<T>> {
         let shared = &self.shared;
+        if shared.purse.is_some() {
+            // Found out here, on the thread of whoever has the job, and not under a lock.
+            job.call.most(&shared.dispatcher.prices);
+        }
         loop {
             let seen = shared.room.seen();
             if shared.is_closing() {

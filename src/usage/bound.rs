@@ -131,7 +131,11 @@ impl Reach {
         if known.has_fees || self.has_tools {
             return None;
         }
-        let (input, output) = (self.input_of(Some(known))?, self.output_of(Some(known))?);
+        let input = self.input_of(Some(known))?;
+        let output = match self.output_of(Some(known)) {
+            None if known.writes_nothing() => 0,
+            output => output?,
+        };
         let tiers: &[Tier] = match (is_batch, self.service_tier.as_deref()) {
             (true, _) => &[Tier::Batch],
             (_, Some("default" | "standard")) => &[Tier::Standard],
@@ -508,6 +512,11 @@ mod tests {
         assert_eq!(bound(plain, "gpt-9"), None, "unknown is not zero");
         assert_eq!(bound(plain, "gpt-4o-search-preview"), None, "each call has a fee");
         assert_eq!(bound(r#"{"input":"x"}"#, "omni-moderation-latest"), Some("0".into()));
+        // Without a longest answer, but with answers that cost nothing.
+        let own = r#"{"format":1,"models":{"e":{"standard":{"input":1,"output":0}}}}"#;
+        let prices = Prices::none().with_text("own", own).unwrap();
+        let reach = Reach { input: 5, answers: 1, ..Reach::default() };
+        assert_eq!(reach.cost(&prices, "e", false), Some(Money::from_picodollars(5_000_000)));
     }
 
     #[test]

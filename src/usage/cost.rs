@@ -47,7 +47,10 @@ pub fn cost(
     let usage = usage?;
     let rates = known.rates(tier, usage.input)?;
     let total = paid(usage, rates);
-    let uncached = paid(&RawUsage { cached: 0, cache_write: 0, ..*usage }, rates);
+    let uncached = match usage.cached {
+        0 => total,
+        _ => paid(&RawUsage { cached: 0, cache_write: 0, ..*usage }, rates),
+    };
     let at_once = match tier {
         Tier::Batch => known.rates(Tier::Standard, usage.input).map(|rates| paid(usage, rates)),
         _ => None,

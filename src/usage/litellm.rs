@@ -93,6 +93,7 @@ fn model(fields: &Fields<'_>) -> Result<Option<ModelPrice>, String> {
         max_input: count("max_input_tokens"),
         max_output: if writes { count("max_output_tokens") } else { Some(0) },
         has_fees,
+        is_free: false,
         tiers,
         long,
         uplift: Vec::new(),

@@ -152,7 +152,15 @@ fn model(raw: &RawValue) -> Result<ModelPrice, String> {
     if tiers.iter().all(Option::is_none) {
         return Err("it has no price".into());
     }
-    let model = ModelPrice { max_input, max_output, has_fees: fees, tiers, long, uplift: factors };
+    let model = ModelPrice {
+        max_input,
+        max_output,
+        has_fees: fees,
+        is_free: false,
+        tiers,
+        long,
+        uplift: factors,
+    };
     Ok(model.complete())
 }
 

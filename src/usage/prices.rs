@@ -83,6 +83,8 @@ pub struct ModelPrice {
     /// Whether calls cost fees that do not depend on tokens, such as those for searches: then the
     /// price by tokens is less than what is paid.
     pub has_fees: bool,
+    /// Found out once, because each answer asks.
+    pub(super) is_free: bool,
     pub(super) tiers: Tiers,
     pub(super) long: Option<Long>,
     /// The factor, in thousandths, by which a token costs more in a region.
@@ -115,6 +117,10 @@ impl ModelPrice {
 
     /// Whether nothing that it does costs anything.
     pub fn is_free(&self) -> bool {
+        self.is_free
+    }
+
+    fn costs_nothing(&self) -> bool {
         let all = self.tiers.iter().chain(self.long.iter().flat_map(|long| &long.tiers));
         let is_zero = |money: Option<Money>| money.is_none_or(|money| money == Money::ZERO);
         let is_free = |rates: &Rates| {
@@ -126,9 +132,19 @@ impl ModelPrice {
         !self.has_fees && self.tiers.iter().any(Option::is_some) && all.flatten().all(is_free)
     }
 
-    /// Gives rates that the source leaves out where a rule does: keeping a token in the cache is
-    /// dearer by the same factor in every tier.
+    /// Whether what it writes costs nothing, as with embeddings.
+    pub(super) fn writes_nothing(&self) -> bool {
+        let all = self.tiers.iter().chain(self.long.iter().flat_map(|long| &long.tiers));
+        let mut all = all.flatten();
+        all.all(|rates| {
+            rates.output == Money::ZERO && rates.audio_output.unwrap_or_default() == Money::ZERO
+        })
+    }
+
+    /// Gives what the source leaves out and a rule tells: keeping a token in the cache is dearer by
+    /// the same factor in every tier.
     pub(super) fn complete(mut self) -> ModelPrice {
+        self.is_free = self.costs_nothing();
         let standard = self.tiers[Tier::Standard as usize];
         let Some(Rates { input, cache_write: Some(write), .. }) = standard else { return self };
         let long = self.long.iter_mut().flat_map(|long| &mut long.tiers);

@@ -101,7 +101,8 @@ fn a_cap_stops_the_run_with_4_and_a_larger_one_goes_on() {
     assert!(left.abs_diff(mean) <= 1, "{left} for a row, {mean} so far");
 
     // The same again sends nothing.
-    job(&folder, &simulator, "0.001").run().ended(4);
+    let again = job(&folder, &simulator, "0.001").run().ended(4);
+    again.said(&["rows are left, at about $0.0"]);
     assert_eq!((simulator.stats().requests as usize, billed(&folder)), (done, spent));
     let told = summary(&folder);
     assert_eq!(pico(&told["cost"]["cap"]["earlier_money"]), spent);
@@ -121,6 +122,10 @@ fn a_cap_stops_the_run_with_4_and_a_larger_one_goes_on() {
 fn a_cap_that_is_enough_stops_nothing() {
     let (folder, simulator) = (Folder::new(), simulator());
     folder.write("in.jsonl", rows(ROWS));
+    // Moderations name no model, and are free.
+    let free =
+        r#"{"custom_id":"free","method":"POST","url":"/v1/moderations","body":{"input":"x"}}"#;
+    folder.write("in.jsonl", rows(ROWS) + free + "\n");
     job(&folder, &simulator, "5").run().ended(0).said(&["cost", "of $5.00"]);
     let told = summary(&folder);
     assert_eq!(pico(&told["cost"]["total"]), billed(&folder));
