@@ -165,7 +165,8 @@ impl Error {
 /// Amounts are written as they are shown, `$4.98` or `12000 tokens`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the cap of {cap} is reached: {spent} counted so far, and the next request may use up to {needed}"
+    "the cap of {cap} is reached: {spent} counted so far, and the next request may use up to {needed}, \
+     less with a lower max_tokens"
 )]
 #[non_exhaustive]
 pub struct OverCap {

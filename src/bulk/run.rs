@@ -177,6 +177,10 @@ impl FileRun {
 
     /// What the run may spend, less what its output has cost already.
     fn purse(&self, journal: &Journal) -> Result<(Option<Arc<Purse>>, Earlier), Error> {
+        let file = SpentFile::beside(&self.output);
+        if self.is_fresh && !journal.is_sink() {
+            file.remove()?;
+        }
         if !self.caps.is_some() {
             return Ok((None, Earlier::default()));
         }
@@ -187,10 +191,6 @@ impl FileRun {
         }
         let earlier = Earlier::read(&self.output, &dispatcher.prices, self.caps)?;
         let told = earlier.amount;
-        let file = SpentFile::beside(&self.output);
-        if self.is_fresh {
-            file.remove()?;
-        }
         let spent = file.read()?;
         purse.count_earlier(Amount {
             money: told.money.max(spent.money),

@@ -1,6 +1,6 @@
 //! The summary as a table.
 
-use openai_bulk::bulk::{Percentiles, Status, Summary};
+use openai_bulk::bulk::{CapUse, Percentiles, Status, Summary};
 use openai_bulk::usage::Money;
 use std::fmt::Write;
 use std::time::Duration;
@@ -116,25 +116,26 @@ fn cost(summary: &Summary) -> Vec<(&'static str, String)> {
         }
     }
     if let Some(cap) = &cost.cap {
-        if let Some(most) = cap.money {
-            let earlier = match cap.earlier_money {
-                Money::ZERO => String::new(),
-                money => format!(", {money} of it by earlier runs"),
-            };
-            let (counted, reserved) = (cap.counted_money, cap.reserved_money);
-            let settled = cap.settled_money;
-            rows.push((
-                "cap",
-                format!(
-                    "{counted} of {most}{earlier}; {reserved} reserved for what cost {settled}"
-                ),
-            ));
-        }
-        if let Some(most) = cap.tokens {
-            rows.push(("cap", format!("{} of {most} tokens", cap.counted_tokens)));
-        }
+        rows.extend(against(cap).map(|text| ("cap", text)));
     }
     rows
+}
+
+/// What counts against the caps.
+fn against(cap: &CapUse) -> impl Iterator<Item = String> {
+    let money = cap.money.map(|most| {
+        let mut text = format!("{} of {most}", cap.counted_money);
+        if cap.earlier_money > Money::ZERO {
+            text.push_str(&format!(", {} of it by earlier runs", cap.earlier_money));
+        }
+        if cap.reserved_money > Money::ZERO {
+            let (reserved, settled) = (cap.reserved_money, cap.settled_money);
+            text.push_str(&format!("; {reserved} reserved for what cost {settled}"));
+        }
+        text
+    });
+    let tokens = cap.tokens.map(|most| format!("{} of {most} tokens", cap.counted_tokens));
+    money.into_iter().chain(tokens)
 }
 
 fn rows_line(summary: &Summary) -> String {

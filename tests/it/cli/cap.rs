@@ -301,6 +301,9 @@ fn attempts_that_were_maybe_billed_are_counted_and_shown_and_remembered() {
     // The rows that the cap ended have no line, and what they may have cost is remembered.
     job(&folder, &simulator, &cap).run().ended(4);
     assert_eq!(simulator.stats().requests, 4);
+    assert!(folder.path("out.jsonl.spent").exists());
+    folder.job().to(&simulator.base_url()).args(["--fresh", "--max-retries", "0"]).run().ended(3);
+    assert!(!folder.path("out.jsonl.spent").exists(), "starting over forgets it");
 }
 
 #[test]
