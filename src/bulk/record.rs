@@ -5,7 +5,7 @@ use super::summary::kind;
 use crate::dispatch::{Facts, Reply};
 use crate::error::{ApiError, Error};
 use crate::usage::Money;
-use crate::wire::row::{OutputLine, Response, fingerprint_hex};
+use crate::wire::row::{Body, OutputLine, Response, fingerprint_hex};
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -70,7 +70,7 @@ pub(super) fn write(
             line.response = Some(Response {
                 status_code: reply.status,
                 request_id: reply.request_id.as_deref(),
-                body: &reply.body,
+                body: Body::Json(&reply.body),
             });
             line.write(out)
         }
@@ -83,7 +83,7 @@ pub(super) fn write(
             line.response = Some(Response {
                 status_code: e.status,
                 request_id: e.request_id.as_deref(),
-                body: &body,
+                body: Body::Any(&body),
             });
             line.write(out)
         }

@@ -11,7 +11,7 @@ use super::spent::SpentFile;
 use super::summary::{Limit, LimitChange, Status, Summary, Tally};
 use crate::api::Caller;
 use crate::clock::{Stage, Stop, Time};
-use crate::dispatch::{Delivered, Pool, PoolOptions, Received};
+use crate::dispatch::{Delivered, Pool, PoolOptions};
 use crate::error::Error;
 use crate::usage::{Amount, Capped, Caps, Money, Most, Purse, Reach, Standing};
 use crate::wire::row::{Format, Row};
@@ -22,8 +22,6 @@ use std::time::Duration;
 
 /// How often the live line is shown, and the longest time that an answer waits to be written.
 const TICK: Duration = Duration::from_millis(100);
-/// Answers that are written together at most.
-const GROUP: usize = 256;
 
 /// A run over a file: every row is sent, every answer written, and the output is the journal.
 #[derive(Debug)]
@@ -331,18 +329,9 @@ impl Running<'_> {
     fn go(&mut self, show: &mut impl FnMut(&Snapshot)) {
         let mut shown = self.started;
         loop {
-            match self.pool.recv_timeout(TICK) {
-                Received::Result(delivered) => {
-                    self.take(*delivered);
-                    for _ in 1..GROUP {
-                        let Some(delivered) = self.pool.try_recv() else { break };
-                        self.take(delivered);
-                    }
-                    self.write();
-                }
-                Received::Nothing => self.write(),
-                Received::End => return,
-            }
+            let Some(some) = self.pool.recv_some(TICK) else { return };
+            some.into_iter().for_each(|delivered| self.take(delivered));
+            self.write();
             let now = self.now();
             if now.since(shown) >= TICK {
                 shown = now;

@@ -67,6 +67,11 @@ impl Stop {
         self.stage() != Stage::Run
     }
 
+    /// Whether `other` is the same stop, as a clone is.
+    pub fn is_same(&self, other: &Stop) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Raises `signal` whenever the stage changes, until the value that is returned is dropped.
     pub fn notify(&self, signal: &Signal) -> Subscription {
         let signal = signal.clone();

@@ -238,6 +238,7 @@ pub(super) fn begin(dispatcher: &Dispatcher, call: &Call, history: &mut History)
 }
 
 /// Judges and settles an attempt that began at a time and with a timeout, and says what comes next.
+#[inline(never)] // What it needs is not on the stack while an answer is awaited.
 pub(super) fn finish(
     dispatcher: &Dispatcher,
     call: &Call,

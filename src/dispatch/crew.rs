@@ -289,11 +289,30 @@ impl<T: Send + 'static> Shared<T> {
     }
 
     /// Makes one attempt and puts its call where it belongs now.
+    ///
+    /// What comes before the attempt and after it are functions of their own here and below: what is
+    /// on the stack while an answer is awaited is paid by each request in flight.
     fn serve(&self, assignment: Assignment<T>, results: &Sender<Delivered<T>>) -> Hold {
         let Assignment { load, permit, hold } = assignment;
         let decided = match (load, &self.hedger) {
             (Load::Call(pending), None) => Some(self.send(pending, permit)),
-            (Load::Call(pending), Some(hedger)) => {
+            (load, Some(hedger)) => self.race(load, permit, hedger),
+            (Load::Second(_), None) => unreachable!("only a hedger begins a race"),
+        };
+        self.put_where_it_belongs(decided, results);
+        hold
+    }
+
+    /// One attempt of a call that may have two in flight; gives the call if this one decides it.
+    #[inline(never)]
+    fn race(
+        &self,
+        load: Load<T>,
+        permit: Permit,
+        hedger: &Hedger<T>,
+    ) -> Option<(Box<Pending<T>>, Step)> {
+        match load {
+            Load::Call(pending) => {
                 let now = self.dispatcher.clock.now();
                 let (race, is_sooner) = hedger.begin(pending, &self.stop, now);
                 if is_sooner {
@@ -301,13 +320,21 @@ impl<T: Send + 'static> Shared<T> {
                 }
                 self.run(&race, permit, hedger, true)
             }
-            (Load::Second(race), Some(hedger)) => self.run(&race, permit, hedger, false),
-            (Load::Second(_), None) => unreachable!("only a hedger begins a race"),
-        };
+            Load::Second(race) => self.run(&race, permit, hedger, false),
+        }
+    }
+
+    /// Takes back a call after an attempt; none if another attempt decides it.
+    #[inline(never)]
+    fn put_where_it_belongs(
+        &self,
+        decided: Option<(Box<Pending<T>>, Step)>,
+        results: &Sender<Delivered<T>>,
+    ) {
         let now = self.dispatcher.clock.now();
         let mut feed = self.feed.lock();
         feed.in_flight -= 1;
-        let Some((mut pending, step)) = decided else { return hold };
+        let Some((mut pending, step)) = decided else { return };
         match step {
             Step::Again { after } => {
                 feed.retry(pending, now + after);
@@ -328,7 +355,6 @@ impl<T: Send + 'static> Shared<T> {
                 }
             }
         }
-        hold
     }
 
     /// One attempt of a call that has only one in flight.
@@ -343,7 +369,7 @@ impl<T: Send + 'static> Shared<T> {
         (pending, step)
     }
 
-    /// One attempt of a call that may have two in flight; gives the call if this one decides it.
+    /// One of two attempts of a call.
     fn run(
         &self,
         race: &Race<T>,
@@ -385,6 +411,7 @@ impl<T: Send + 'static> Shared<T> {
     }
 
     /// The next call for a worker that has finished; without one, it counts as idle.
+    #[inline(never)]
     fn next_for(
         &self,
         me: &Sender<Order<T>>,

@@ -13,13 +13,17 @@ use super::{Call, Dispatcher, Facts, Reply};
 use crate::clock::{Signal, Stop, Subscription};
 use crate::error::Error;
 use crate::usage::Purse;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, never, unbounded};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+/// How long results are gathered before whoever takes them goes on.
+const MOMENT: Duration = Duration::from_millis(2);
+/// Results that are taken at once at most.
+const MOST: usize = 256;
 /// How often a wait for results looks whether there can be any.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -175,11 +179,6 @@ impl<T: Send + 'static> Pool<T> {
         }
     }
 
-    /// The next result if there is one now.
-    pub fn try_recv(&self) -> Option<Delivered<T>> {
-        self.results.try_recv().ok()
-    }
-
     /// The next result if it comes within `most` of real time.
     pub fn recv_timeout(&self, most: Duration) -> Received<T> {
         match self.results.recv_timeout(most) {
@@ -190,6 +189,25 @@ impl<T: Send + 'static> Pool<T> {
             Err(RecvTimeoutError::Timeout) if self.is_done() => Received::End,
             Err(RecvTimeoutError::Timeout) => Received::Nothing,
         }
+    }
+
+    /// The results that come within `most` of real time, or the first of them and what comes in the
+    /// moment after it: up to as many as the pool could do without being held up. None at the end.
+    ///
+    /// Whoever takes them is woken for several at once. A thread that is woken for each answer costs
+    /// a tenth of all that sending does.
+    pub fn recv_some(&self, most: Duration) -> Option<Vec<Delivered<T>>> {
+        let mut some = match self.recv_timeout(most) {
+            Received::Result(first) => vec![*first],
+            Received::Nothing => return Some(Vec::new()),
+            Received::End => return None,
+        };
+        let enough = (self.shared.window / 8).clamp(1, MOST);
+        if self.results.len() + 1 < enough {
+            let _ = never::<()>().recv_timeout(MOMENT);
+        }
+        some.extend(self.results.try_iter().take(MOST - 1));
+        Some(some)
     }
 
     fn is_done(&self) -> bool {

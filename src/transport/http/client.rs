@@ -1,8 +1,9 @@
 use super::fault;
-use super::line::{IDLE, Line, Stock, port};
+use super::line::{IDLE, Line, Parts, Stock, port};
 use super::names::Names;
 use super::options::HttpOptions;
 use super::proxies::{Proxies, ProxyUrl, Route};
+use super::tcp::Spare;
 use super::tls::{self, Tls};
 use super::watch::Reached;
 use crate::clock::{Stage, Stop};
@@ -15,8 +16,8 @@ use ureq::config::Config;
 use ureq::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use ureq::http::{self, Request, Uri};
 
-/// How many bytes a connection reads or writes at once, each way; ureq's own 128 KiB cost 300 KiB
-/// for each exchange in flight and save nothing on a kilobyte.
+/// How many bytes a secure connection reads or writes at once, each way; it holds its buffers for as
+/// long as it lives.
 const BUFFER: usize = 16 << 10;
 
 /// Sends requests over HTTP/1.1.
@@ -49,10 +50,16 @@ impl Http {
     pub fn new(options: HttpOptions) -> Result<Http, Error> {
         let tls = tls::settings(options.ca_file.as_deref())?;
         let names = Arc::new(Names::new(options.lookup.clone(), options.clock.clone()));
-        let shared = Tls::default();
+        let (shared, spare, closing) = (Tls::default(), Arc::<Spare>::default(), Stop::new());
         let stock = |proxy: Option<&ProxyUrl>| -> Result<Stock, Error> {
-            let config = config(&options, &tls, proxy)?;
-            Ok(Stock::new(config, names.clone(), shared.clone(), options.clock.clone()))
+            let parts = Parts {
+                config: config(&options, &tls, proxy)?,
+                names: names.clone(),
+                tls: shared.clone(),
+                spare: spare.clone(),
+                closing: closing.clone(),
+            };
+            Ok(Stock::new(parts, options.clock.clone()))
         };
         let through = |route| options.proxies.of(route).map(|url| stock(Some(url))).transpose();
         Ok(Http {
@@ -61,7 +68,7 @@ impl Http {
             direct: stock(None)?,
             proxies: options.proxies.clone(),
             max_answer_bytes: options.max_answer_bytes,
-            closing: Stop::new(),
+            closing,
         })
     }
 
@@ -93,6 +100,25 @@ impl Http {
 
 impl Transport for Http {
     fn exchange(&self, request: &Exchange<'_>) -> Result<Answer, TransportError> {
+        let mut prepared = self.prepare(request)?;
+        let answered = run(&mut prepared, request, self.max_answer_bytes);
+        self.conclude(prepared, request, answered)
+    }
+}
+
+/// An exchange that is about to begin.
+struct Prepared {
+    line: Line,
+    target: Target,
+    headers: HeaderMap,
+    route: Route,
+}
+
+// What is on the stack while an answer is awaited is paid by each request in flight, so what comes
+// before and after are functions of their own.
+impl Http {
+    #[inline(never)]
+    fn prepare(&self, request: &Exchange<'_>) -> Result<Box<Prepared>, TransportError> {
         if self.is_aborted(request.stop) {
             return Err(TransportError::new(Kind::Interrupted, false, ""));
         }
@@ -101,16 +127,23 @@ impl Transport for Http {
             return Err(TransportError::new(kind, false, "no time was left"));
         }
         let target = Target::parse(request.url)?;
-        let message = message(request, &target)?;
+        let headers = headers(request)?;
         let route = self.proxies.route(target.secure, target.host(), target.port);
-        let stock = self.stock(route);
-        let line = stock.take();
-        let interruptions = (line.interrupted_by(request.stop), line.interrupted_by(&self.closing));
-        let answered = run(&line, message, request, self.max_answer_bytes);
-        drop(interruptions);
+        let line = self.stock(route).take(request.timeout, request.stop);
+        Ok(Box::new(Prepared { line, target, headers, route }))
+    }
+
+    #[inline(never)]
+    fn conclude(
+        &self,
+        prepared: Box<Prepared>,
+        request: &Exchange<'_>,
+        answered: Result<Answer, ureq::Error>,
+    ) -> Result<Answer, TransportError> {
+        let Prepared { line, target, route, .. } = *prepared;
         match answered {
             Ok(answer) => {
-                stock.put_back(line);
+                self.stock(route).put_back(line);
                 Ok(answer)
             }
             Err(_) if self.is_aborted(request.stop) => {
@@ -185,7 +218,7 @@ fn config(
         .user_agent(&options.user_agent)
         .timeout_connect(Some(options.connect_timeout))
         .input_buffer_size(BUFFER)
-        .output_buffer_size(BUFFER)
+        .output_buffer_size(BUFFER / 2)
         .max_idle_connections(1)
         .max_idle_connections_per_host(1)
         .max_idle_age(IDLE);
@@ -207,19 +240,13 @@ fn parsed(proxy: &ProxyUrl) -> Result<ureq::Proxy, Error> {
     Ok(parsed)
 }
 
-/// The request as ureq wants it.
-fn message<'a>(
-    request: &Exchange<'a>,
-    target: &Target,
-) -> Result<Request<&'a [u8]>, TransportError> {
-    let method = match request.method {
-        Method::Get => http::Method::GET,
-        Method::Post => http::Method::POST,
-        Method::Delete => http::Method::DELETE,
-    };
-    let mut message = Request::new(request.body);
-    *message.method_mut() = method;
-    *message.uri_mut() = target.uri.clone();
+/// The headers that are added to those of a request, but for `Host`: the type and length of the
+/// body, what sends it, and what is accepted.
+const OWN_HEADERS: usize = 5;
+
+/// The headers as ureq wants them.
+fn headers(request: &Exchange<'_>) -> Result<HeaderMap, TransportError> {
+    let mut headers = HeaderMap::with_capacity(request.headers.len() + OWN_HEADERS);
     for (name, value) in request.headers {
         let parsed = (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value.as_str()));
         let (Ok(parsed), Ok(value)) = parsed else {
@@ -227,35 +254,49 @@ fn message<'a>(
             let what = format!("the header {name:?} holds what a header must not hold");
             return Err(TransportError::new(Kind::Connect, false, what));
         };
-        message.headers_mut().append(parsed, value);
+        headers.append(parsed, value);
     }
-    if !request.body.is_empty() && !message.headers().contains_key(header::CONTENT_TYPE) {
-        let json = HeaderValue::from_static("application/json");
-        message.headers_mut().insert(header::CONTENT_TYPE, json);
+    if !request.body.is_empty() && !headers.contains_key(header::CONTENT_TYPE) {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
-    Ok(message)
+    Ok(headers)
 }
 
 /// Does the exchange, from the first byte to the last.
-fn run(
-    line: &Line,
-    message: Request<&[u8]>,
-    request: &Exchange<'_>,
-    most: u64,
-) -> Result<Answer, ureq::Error> {
-    let timeout = Some(request.timeout);
-    let response = match request.method == Method::Post {
-        true => {
-            let message = line.agent.configure_request(message).timeout_global(timeout).build();
-            line.agent.run(message)?
-        }
+fn run(prepared: &mut Prepared, request: &Exchange<'_>, most: u64) -> Result<Answer, ureq::Error> {
+    let response = match request.method {
+        Method::Post => send(prepared, request.method, request.body)?,
         // A request without a body says nothing about its length.
-        false => {
-            let message = message.map(drop);
-            let message = line.agent.configure_request(message).timeout_global(timeout).build();
-            line.agent.run(message)?
-        }
+        Method::Get | Method::Delete => send(prepared, request.method, ())?,
     };
+    receive(response, most, &prepared.line)
+}
+
+/// Sends the request and waits for the head of the answer.
+#[inline(never)]
+fn send<B: ureq::AsSendBody>(
+    prepared: &mut Prepared,
+    method: Method,
+    body: B,
+) -> Result<http::Response<ureq::Body>, ureq::Error> {
+    let mut message = Request::new(body);
+    *message.method_mut() = match method {
+        Method::Get => http::Method::GET,
+        Method::Post => http::Method::POST,
+        Method::Delete => http::Method::DELETE,
+    };
+    *message.uri_mut() = prepared.target.uri.clone();
+    *message.headers_mut() = std::mem::take(&mut prepared.headers);
+    prepared.line.agent.run(message)
+}
+
+/// Reads the rest of the answer.
+#[inline(never)]
+fn receive(
+    response: http::Response<ureq::Body>,
+    most: u64,
+    line: &Line,
+) -> Result<Answer, ureq::Error> {
     let (head, body) = response.into_parts();
     let body = read(body, &head, most, line)?;
     Ok(Answer { status: head.status.as_u16(), headers: kept(&head.headers), body })

@@ -1,7 +1,8 @@
 use super::names::{NameError, Names};
-use super::tcp::Dial;
+use super::tcp::Spare;
 use super::tls::Tls;
 use super::watch::{Progress, Reached, Watch};
+use super::ways::Ways;
 use crate::clock::{Clock, Stage, Stop, Subscription, Time};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{ConnectProxyConnector, Connector, NextTimeout, SocksConnector};
+use ureq::unversioned::transport::NextTimeout;
 
 /// How long a connection is kept that nobody uses. Default of the house: 60 seconds; servers
 /// close after a few minutes.
@@ -28,34 +29,52 @@ pub(super) struct Line {
     pub(super) agent: ureq::Agent,
     pub(super) progress: Arc<Progress>,
     idle_since: Time,
+    /// Ends it with the transport.
+    _closing: Subscription,
+    /// What interrupts its exchange. It stays for the next one, which most often has the same.
+    interruption: Option<(Stop, Subscription)>,
 }
 
 impl Line {
-    fn new(config: &Config, names: &Arc<Names>, tls: &Tls) -> Line {
+    fn new(parts: &Parts) -> Line {
         let progress = Arc::new(Progress::default());
-        let chain =
-            ().chain(SocksConnector::default())
-                .chain(ConnectProxyConnector::default())
-                .chain(Dial)
-                .chain(tls.link(&progress));
+        let ways = Ways::new(&parts.tls, &parts.spare, &progress);
         let agent = ureq::Agent::with_parts(
-            config.clone(),
-            Watch { chain, progress: progress.clone() },
-            LineNames { names: names.clone(), progress: progress.clone() },
+            parts.config.clone(),
+            Watch { ways, progress: progress.clone() },
+            LineNames { names: parts.names.clone(), progress: progress.clone() },
         );
-        Line { agent, progress, idle_since: Time::ZERO }
+        let closing = interrupt(&agent, &progress, &parts.closing);
+        Line { agent, progress, idle_since: Time::ZERO, _closing: closing, interruption: None }
     }
 
-    /// Interrupts the exchange on this line when `stop` is aborted, until the value is dropped.
-    pub(super) fn interrupted_by(&self, stop: &Stop) -> Subscription {
-        let (agent, progress) = (self.agent.clone(), self.progress.clone());
-        stop.subscribe(move |stage| {
-            if stage == Stage::Abort {
-                progress.stop();
-                agent.clone().shutdown();
-            }
-        })
+    /// Interrupts the exchanges on this line when `stop` is aborted, until it is given another.
+    pub(super) fn interrupted_by(&mut self, stop: &Stop) {
+        if self.interruption.as_ref().is_none_or(|(known, _)| !known.is_same(stop)) {
+            let subscription = interrupt(&self.agent, &self.progress, stop);
+            self.interruption = Some((stop.clone(), subscription));
+        }
     }
+}
+
+fn interrupt(agent: &ureq::Agent, progress: &Arc<Progress>, stop: &Stop) -> Subscription {
+    let (agent, progress) = (agent.clone(), progress.clone());
+    stop.subscribe(move |stage| {
+        if stage == Stage::Abort {
+            progress.stop();
+            agent.clone().shutdown();
+        }
+    })
+}
+
+/// What the lines of a stock are made of.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) config: Config,
+    pub(super) names: Arc<Names>,
+    pub(super) tls: Tls,
+    pub(super) spare: Arc<Spare>,
+    pub(super) closing: Stop,
 }
 
 /// The lines that nobody uses, the one used last on top.
@@ -63,26 +82,25 @@ impl Line {
 /// It holds as many as there were exchanges at once within the last minute.
 #[derive(Debug)]
 pub(super) struct Stock {
-    config: Config,
-    names: Arc<Names>,
-    tls: Tls,
+    parts: Parts,
     clock: Arc<dyn Clock>,
     idle: Mutex<VecDeque<Line>>,
 }
 
 impl Stock {
-    pub(super) fn new(config: Config, names: Arc<Names>, tls: Tls, clock: Arc<dyn Clock>) -> Stock {
-        Stock { config, names, tls, clock, idle: Mutex::default() }
+    pub(super) fn new(parts: Parts, clock: Arc<dyn Clock>) -> Stock {
+        Stock { parts, clock, idle: Mutex::default() }
     }
 
-    /// A line that is ready for an exchange.
-    pub(super) fn take(&self) -> Line {
+    /// A line that is ready for an exchange of at most `within`, which `stop` interrupts.
+    pub(super) fn take(&self, within: Duration, stop: &Stop) -> Line {
         let last = self.idle.lock().pop_back();
-        let line = match last {
+        let mut line = match last {
             Some(line) if !line.progress.is_stopped() => line,
-            _ => Line::new(&self.config, &self.names, &self.tls),
+            _ => Line::new(&self.parts),
         };
-        line.progress.begin();
+        line.progress.begin(within);
+        line.interrupted_by(stop);
         line
     }
 
@@ -130,7 +148,7 @@ impl Resolver for LineNames {
         };
         let found = self
             .names
-            .addresses(host, *timeout.after, &self.progress)
+            .addresses(host, self.progress.left().min(*timeout.after), &self.progress)
             .map_err(|e: NameError| ureq::Error::Other(Box::new(e)))?;
         self.progress.reach(before);
         let mut addresses = self.empty();

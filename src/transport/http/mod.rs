@@ -7,6 +7,7 @@
 //! - `fault` - ureq's errors as ours.
 //! - `names` - addresses of hosts, looked up once a minute.
 //! - `proxies` - which exchange goes through which proxy.
+//! - `ways` - straight to the server, or by a proxy.
 //! - `tcp` - sockets, which can be interrupted from the moment that they are dialled.
 //! - `tls` - certificates, and one TLS configuration for all connections.
 
@@ -19,6 +20,7 @@ mod proxies;
 mod tcp;
 mod tls;
 mod watch;
+mod ways;
 
 pub use client::Http;
 pub use options::HttpOptions;

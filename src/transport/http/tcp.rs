@@ -1,3 +1,5 @@
+use super::watch::Progress;
+use parking_lot::Mutex;
 use socket2::{Domain, Socket, Type};
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr};
@@ -5,10 +7,10 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use ureq::Error;
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, NextTimeout, ShutdownHandle, Transport,
 };
+use ureq::{Error, Timeout};
 
 /// The shortest time that one of several addresses is given.
 const LEAST: Duration = Duration::from_millis(50);
@@ -18,8 +20,37 @@ const LEAST: Duration = Duration::from_millis(50);
 /// ureq's own connector tells of a socket only when it is connected, so that an abort would wait
 /// for a host that does not answer. On Linux a shutdown ends the wait; elsewhere it may last until
 /// the connect timeout.
-#[derive(Debug)]
-pub(super) struct Dial;
+#[derive(Clone, Debug)]
+pub(super) struct Dial {
+    spare: Arc<Spare>,
+    progress: Arc<Progress>,
+}
+
+impl Dial {
+    /// Opens sockets that take their buffers from `spare`, and whose waits end with the exchange.
+    pub(super) fn new(spare: &Arc<Spare>, progress: &Arc<Progress>) -> Dial {
+        Dial { spare: spare.clone(), progress: progress.clone() }
+    }
+
+    /// A connection to the first address that answers.
+    pub(super) fn open(&self, details: &ConnectionDetails<'_>) -> Result<Tcp, Error> {
+        let total = left(&self.progress, details.timeout)?;
+        let mut last = Error::HostNotFound;
+        for (at, address) in details.addrs.iter().enumerate() {
+            match dial(*address, share(total, at, details.addrs.len()), details) {
+                Ok(plug) => {
+                    let buffers = Held::new(self.spare.clone());
+                    let progress = self.progress.clone();
+                    return Ok(Tcp { plug, progress, buffers, has_answered: false });
+                }
+                // Another address would meet with the same.
+                Err(Error::Io(e)) if super::fault::is_exhaustion(&e) => return Err(Error::Io(e)),
+                Err(e) => last = e,
+            }
+        }
+        Err(last)
+    }
+}
 
 impl<In: Transport> Connector<In> for Dial {
     type Out = Either<In, Tcp>;
@@ -29,21 +60,10 @@ impl<In: Transport> Connector<In> for Dial {
         details: &ConnectionDetails<'_>,
         chained: Option<In>,
     ) -> Result<Option<Self::Out>, Error> {
-        if let Some(through_proxy) = chained {
-            return Ok(Some(Either::A(through_proxy)));
+        match chained {
+            Some(through_proxy) => Ok(Some(Either::A(through_proxy))),
+            None => Ok(Some(Either::B(self.open(details)?))),
         }
-        let total = details.timeout.not_zero().map(|total| *total);
-        let mut last = Error::HostNotFound;
-        for (at, address) in details.addrs.iter().enumerate() {
-            let share = total.map(|total| share(total, at, details.addrs.len()));
-            match dial(*address, share, details) {
-                Ok(socket) => return Ok(Some(Either::B(Tcp::new(socket, details)))),
-                // Another address would meet with the same.
-                Err(Error::Io(e)) if super::fault::is_exhaustion(&e) => return Err(Error::Io(e)),
-                Err(e) => last = e,
-            }
-        }
-        Err(last)
     }
 }
 
@@ -55,17 +75,14 @@ fn share(total: Duration, at: usize, of: usize) -> Duration {
 
 fn dial(
     address: SocketAddr,
-    within: Option<Duration>,
+    within: Duration,
     details: &ConnectionDetails<'_>,
 ) -> Result<Arc<Plug>, Error> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     let plug = Arc::new(Plug { socket, pulled: AtomicBool::new(false) });
     let weak: Weak<dyn ShutdownHandle> = Arc::downgrade(&plug) as Weak<dyn ShutdownHandle>;
     (details.register_shutdown)(weak)?;
-    let connected = match within {
-        Some(within) => plug.socket.connect_timeout(&address.into(), within),
-        None => plug.socket.connect(&address.into()),
-    };
+    let connected = plug.socket.connect_timeout(&address.into(), within);
     if plug.pulled.load(Ordering::Acquire) {
         return Err(Error::Io(ErrorKind::ConnectionAborted.into()));
     }
@@ -101,20 +118,18 @@ impl ShutdownHandle for Plug {
 #[derive(Debug)]
 pub(super) struct Tcp {
     plug: Arc<Plug>,
+    progress: Arc<Progress>,
     buffers: Held,
+    /// Bytes came since it was last looked at.
+    has_answered: bool,
 }
 
 impl Tcp {
-    fn new(plug: Arc<Plug>, details: &ConnectionDetails<'_>) -> Tcp {
-        let config = details.config;
-        Tcp { plug, buffers: Held::new(config.input_buffer_size(), config.output_buffer_size()) }
-    }
-
     /// Sends what was gathered.
     fn flush(&mut self, timeout: NextTimeout) -> Result<(), Error> {
-        let left = left(timeout)?;
         let mut rest = &self.buffers.output[..self.buffers.gathered];
         while !rest.is_empty() {
+            let left = left(&self.progress, timeout)?;
             let sent = wire::send(&self.plug.socket, rest, left).map_err(|e| named(e, timeout))?;
             rest = &rest[sent..];
         }
@@ -135,9 +150,9 @@ impl Transport for Tcp {
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         self.flush(timeout)?;
-        let left = left(timeout)?;
         self.buffers.release();
         let read = loop {
+            let left = left(&self.progress, timeout)?;
             wire::wait(&self.plug.socket, left).map_err(|e| named(e, timeout))?;
             match wire::receive(&self.plug.socket, self.buffers.input_append_buf()) {
                 // It was no news after all.
@@ -146,19 +161,20 @@ impl Transport for Tcp {
             }
         };
         self.buffers.input_appended(read);
+        self.has_answered = read > 0;
         Ok(read > 0)
     }
 
     fn is_open(&mut self) -> bool {
-        wire::is_quiet(&self.plug.socket)
+        // ureq asks at the end of an answer, and again before the next request: that one tells.
+        std::mem::take(&mut self.has_answered) || wire::is_quiet(&self.plug.socket)
     }
 }
 
 /// Buffers that exist only while bytes move.
 #[derive(Debug)]
 struct Held {
-    input_size: usize,
-    output_size: usize,
+    spare: Arc<Spare>,
     input: Vec<u8>,
     /// The part of `input` that was read and not yet used.
     unused: Range<usize>,
@@ -169,10 +185,9 @@ struct Held {
 }
 
 impl Held {
-    fn new(input_size: usize, output_size: usize) -> Held {
+    fn new(spare: Arc<Spare>) -> Held {
         Held {
-            input_size,
-            output_size,
+            spare,
             input: Vec::new(),
             unused: 0..0,
             has_progress: false,
@@ -183,38 +198,47 @@ impl Held {
 
     /// Whether there is less room than ureq expects for what comes next.
     fn is_nearly_full(&self) -> bool {
-        self.output.len() < self.gathered + self.output_size
+        self.output.len() < self.gathered + PIECE
     }
 
     /// Gives up what holds nothing.
     fn release(&mut self) {
         if self.gathered == 0 {
-            self.output = Vec::new();
+            self.spare.put_back(&mut self.output);
         }
         if self.unused.is_empty() {
-            self.input = Vec::new();
             self.unused = 0..0;
+            self.spare.put_back(&mut self.input);
         }
     }
 
-    /// Moves what is unused to the front, and makes room behind it.
-    fn make_room(&mut self, size: usize) {
+    /// Moves what is unused to the front, and makes room for `more` behind it.
+    fn make_room(&mut self, more: usize) {
+        if self.input.is_empty() {
+            self.input = self.spare.take();
+        }
         if self.unused.start > 0 {
             self.input.copy_within(self.unused.clone(), 0);
             self.unused = 0..self.unused.len();
         }
+        let size = self.unused.len() + more;
         if self.input.len() < size {
             self.input.resize(size, 0);
         }
     }
 }
 
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.spare.put_back(&mut self.output);
+        self.spare.put_back(&mut self.input);
+    }
+}
+
 impl Buffers for Held {
     fn output(&mut self) -> &mut [u8] {
-        // Room for another piece behind the first: head and body go out together.
-        let size = self.output_size + self.output_size / 2;
-        if self.output.len() < size {
-            self.output.resize(size, 0);
+        if self.output.is_empty() {
+            self.output = self.spare.take();
         }
         &mut self.output[self.gathered..]
     }
@@ -224,7 +248,8 @@ impl Buffers for Held {
     }
 
     fn input_append_buf(&mut self) -> &mut [u8] {
-        self.make_room(self.input_size);
+        // An answer's head must fit in one buffer: ureq allows it 64 KiB.
+        self.make_room(PIECE);
         &mut self.input[self.unused.end..]
     }
 
@@ -237,21 +262,50 @@ impl Buffers for Held {
         self.unused.start += amount;
         if self.unused.is_empty() {
             // An answer has come to its end, or more of it has to be waited for.
-            self.input = Vec::new();
             self.unused = 0..0;
+            self.spare.put_back(&mut self.input);
         }
     }
 
     fn tmp_and_output(&mut self) -> (&mut [u8], &mut [u8]) {
-        /// What ureq reads from a body at once at least.
-        const PIECE: usize = 10 * 1024;
-        self.make_room(self.unused.len() + PIECE);
+        self.make_room(PIECE);
         self.output();
         (&mut self.input[self.unused.end..], &mut self.output[self.gathered..])
     }
 
     fn can_use_input(&self) -> bool {
         !self.unused.is_empty() && self.has_progress
+    }
+}
+
+/// A buffer's size; ureq's own 128 KiB cost 300 KiB for each exchange in flight and save nothing
+/// on a kilobyte.
+const SIZE: usize = 24 << 10;
+/// What ureq wants room for at once at least: a body is read by 10 KiB, and a head is written whole.
+const PIECE: usize = 12 << 10;
+/// Buffers that are kept: more than bytes move for at once.
+const KEPT: usize = 64;
+
+/// The buffers that nobody uses, shared by the connections of a transport.
+#[derive(Debug, Default)]
+pub(super) struct Spare(Mutex<Vec<Vec<u8>>>);
+
+impl Spare {
+    fn take(&self) -> Vec<u8> {
+        let kept = self.0.lock().pop();
+        kept.unwrap_or_else(|| vec![0; SIZE])
+    }
+
+    /// Takes back a buffer, if it is one.
+    fn put_back(&self, buffer: &mut Vec<u8>) {
+        let buffer = std::mem::take(buffer);
+        // One that has grown, for a long head, is not what the next one needs.
+        if buffer.len() == SIZE {
+            let mut kept = self.0.lock();
+            if kept.len() < KEPT {
+                kept.push(buffer);
+            }
+        }
     }
 }
 
@@ -267,7 +321,7 @@ mod wire {
     use std::time::Duration;
 
     /// Sends some of `bytes`, waiting for room for up to `left`.
-    pub(super) fn send(socket: &Socket, bytes: &[u8], left: Option<Duration>) -> io::Result<usize> {
+    pub(super) fn send(socket: &Socket, bytes: &[u8], left: Duration) -> io::Result<usize> {
         loop {
             match send_some(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
                 Err(Errno::AGAIN) => until(socket, PollFlags::OUT, left)?,
@@ -278,7 +332,7 @@ mod wire {
     }
 
     /// Waits for up to `left` for something to read, be it the end.
-    pub(super) fn wait(socket: &Socket, left: Option<Duration>) -> io::Result<()> {
+    pub(super) fn wait(socket: &Socket, left: Duration) -> io::Result<()> {
         until(socket, PollFlags::IN, left)
     }
 
@@ -298,8 +352,8 @@ mod wire {
         matches!(recv(socket, &mut [0u8; 1][..], flags), Err(Errno::AGAIN))
     }
 
-    fn until(socket: &Socket, flags: PollFlags, left: Option<Duration>) -> io::Result<()> {
-        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+    fn until(socket: &Socket, flags: PollFlags, left: Duration) -> io::Result<()> {
+        let timeout = Timespec::try_from(left).ok();
         loop {
             // A signal, such as that of Ctrl-C, may end it early on any thread.
             match poll(&mut [PollFd::new(socket, flags)], timeout.as_ref()) {
@@ -319,14 +373,14 @@ mod wire {
     use std::mem::MaybeUninit;
     use std::time::Duration;
 
-    pub(super) fn send(socket: &Socket, bytes: &[u8], left: Option<Duration>) -> io::Result<usize> {
-        socket.set_write_timeout(left)?;
+    pub(super) fn send(socket: &Socket, bytes: &[u8], left: Duration) -> io::Result<usize> {
+        socket.set_write_timeout(Some(left))?;
         let mut socket = socket;
         socket.write(bytes)
     }
 
-    pub(super) fn wait(socket: &Socket, left: Option<Duration>) -> io::Result<()> {
-        socket.set_read_timeout(left)?;
+    pub(super) fn wait(socket: &Socket, left: Duration) -> io::Result<()> {
+        socket.set_read_timeout(Some(left))?;
         socket.peek(&mut [MaybeUninit::uninit()]).map(drop)
     }
 
@@ -344,13 +398,17 @@ mod wire {
     }
 }
 
-fn left(timeout: NextTimeout) -> Result<Option<Duration>, Error> {
-    match timeout.after.is_not_happening() {
-        true => Ok(None),
-        false if timeout.after.is_zero() => Err(Error::Timeout(timeout.reason)),
-        // The system rounds down, and would take zero for no limit.
-        false => Ok(Some((*timeout.after).max(Duration::from_millis(1)))),
+/// The time until the exchange, or this part of it, has to be over.
+fn left(progress: &Progress, timeout: NextTimeout) -> Result<Duration, Error> {
+    let whole = progress.left();
+    if whole.is_zero() {
+        return Err(Error::Timeout(Timeout::Global));
     }
+    if timeout.after.is_zero() {
+        return Err(Error::Timeout(timeout.reason));
+    }
+    // The system rounds down, and would take zero for no limit.
+    Ok(whole.min(*timeout.after).max(Duration::from_millis(1)))
 }
 
 fn named(e: io::Error, timeout: NextTimeout) -> Error {

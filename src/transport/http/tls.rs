@@ -60,7 +60,7 @@ impl<In: Transport> Connector<In> for TlsLink {
         #[cfg(not(feature = "_tls"))]
         return Ok(chained);
         #[cfg(feature = "_tls")]
-        self.tls.connect(&as_the_agent_s_own(details), chained)
+        self.tls.connect(details, chained)
     }
 }
 
@@ -113,28 +113,6 @@ mod nowhere {
         fn is_open(&mut self) -> bool {
             false
         }
-    }
-}
-
-/// The same details, as if nothing had been set for this request alone.
-///
-/// With settings for one request, as each has its own timeout, ureq builds the TLS configuration
-/// anew at each connection and keeps none.
-#[cfg(feature = "_tls")]
-fn as_the_agent_s_own<'a>(details: &ConnectionDetails<'a>) -> ConnectionDetails<'a> {
-    let mut addrs = details.resolver.empty();
-    details.addrs.iter().for_each(|each| addrs.push(*each));
-    ConnectionDetails {
-        uri: details.uri,
-        addrs,
-        config: details.config,
-        request_level: false,
-        resolver: details.resolver,
-        now: details.now,
-        timeout: details.timeout,
-        current_time: details.current_time.clone(),
-        run_connector: details.run_connector.clone(),
-        register_shutdown: details.register_shutdown.clone(),
     }
 }
 

@@ -1,11 +1,11 @@
-use crate::clock::Signal;
+use super::ways::Ways;
+use crate::clock::{Clock, Signal, SystemClock, Time};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
 use ureq::Error;
-use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, Either, NextTimeout, Transport,
-};
+use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
 /// How far an exchange has come. The order is that of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +39,9 @@ const ALL: [Reached; 6] = [
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     reached: AtomicU8,
+    clock: SystemClock,
+    /// When the exchange has to be over, in nanoseconds after the clock's origin.
+    deadline: AtomicU64,
     connecting: AtomicBool,
     broken: AtomicBool,
     stopped: AtomicBool,
@@ -47,8 +50,13 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Begins another exchange.
-    pub(super) fn begin(&self) {
+    /// Begins another exchange, which may last for `within`.
+    ///
+    /// The time is kept here and not by ureq: what is set for one request alone costs it a copy of
+    /// the whole configuration, and a TLS configuration for each connection.
+    pub(super) fn begin(&self, within: Duration) {
+        let deadline = (self.clock.now() + within).since_origin().as_nanos();
+        self.deadline.store(deadline.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
         self.reach(Reached::Names);
         self.connecting.store(false, Ordering::Relaxed);
         self.broken.store(false, Ordering::Relaxed);
@@ -56,6 +64,12 @@ impl Progress {
 
     pub(super) fn reach(&self, point: Reached) {
         self.reached.store(point as u8, Ordering::Relaxed);
+    }
+
+    /// The time that is left for the exchange, which may be none.
+    pub(super) fn left(&self) -> Duration {
+        let deadline = Duration::from_nanos(self.deadline.load(Ordering::Relaxed));
+        Time::from_origin(deadline).since(self.clock.now())
     }
 
     pub(super) fn reached(&self) -> Reached {
@@ -78,41 +92,41 @@ impl Progress {
     }
 }
 
-/// The whole chain of connectors, and what watches over the connection that it makes.
+/// The ways to a server, and what watches over the connection that they make.
 #[derive(Debug)]
-pub(super) struct Watch<C> {
-    pub(super) chain: C,
+pub(super) struct Watch {
+    pub(super) ways: Ways,
     pub(super) progress: Arc<Progress>,
 }
 
-impl<C: Connector> Connector for Watch<C> {
-    type Out = Either<Watched<C::Out>, C::Out>;
+impl Connector for Watch {
+    type Out = Box<dyn Transport>;
 
     fn connect(
         &self,
         details: &ConnectionDetails<'_>,
-        chained: Option<()>,
+        _: Option<()>,
     ) -> Result<Option<Self::Out>, Error> {
         // The way to a proxy runs through here a second time, from within: what is said to the
         // proxy is no part of the request.
         if self.progress.connecting.swap(true, Ordering::Relaxed) {
-            return Ok(self.chain.connect(details, chained)?.map(Either::B));
+            return self.ways.connect(details);
         }
         self.progress.reach(Reached::Connecting);
-        let made = self.chain.connect(details, chained)?;
+        let made = self.ways.connect(details)?;
         self.progress.connecting.store(false, Ordering::Relaxed);
         let progress = self.progress.clone();
-        Ok(made.map(|inner| Either::A(Watched { inner, progress })))
+        Ok(made.map(|inner| Box::new(Watched { inner, progress }) as Box<dyn Transport>))
     }
 }
 
 /// A connection that tells how far the exchange over it has come.
-pub(super) struct Watched<T> {
-    inner: T,
+struct Watched {
+    inner: Box<dyn Transport>,
     progress: Arc<Progress>,
 }
 
-impl<T: Transport> Transport for Watched<T> {
+impl Transport for Watched {
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.inner.buffers()
     }
@@ -144,7 +158,7 @@ impl<T: Transport> Transport for Watched<T> {
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for Watched<T> {
+impl fmt::Debug for Watched {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.inner.fmt(f)
     }

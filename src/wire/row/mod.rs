@@ -17,7 +17,7 @@ mod request;
 mod tests;
 
 pub(crate) use members::{Members, noun, text_of};
-pub use output::{OutputLine, OutputRef, Response, fingerprint_hex, read_output};
+pub use output::{Body, OutputLine, OutputRef, Response, fingerprint_hex, read_output};
 pub use paid::{PaidRef, read_paid};
 pub(crate) use parse::kind_of;
 pub use request::{ENDPOINTS, Format, Row, RowError, endpoint, id_hash};

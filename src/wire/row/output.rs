@@ -31,9 +31,17 @@ pub struct Response<'a> {
     pub status_code: u16,
     /// The id that the server gave to the request.
     pub request_id: Option<&'a str>,
-    /// The answer's body. It is written as it is spelled, but on one line; what is not JSON is
-    /// written as a string.
-    pub body: &'a [u8],
+    /// The answer's body. It is written as it is spelled, but on one line.
+    pub body: Body<'a>,
+}
+
+/// The body of an answer.
+#[derive(Clone, Copy, Debug)]
+pub enum Body<'a> {
+    /// Known to be valid JSON: it is not looked at again.
+    Json(&'a [u8]),
+    /// Whatever it is; what is not JSON is written as a string.
+    Any(&'a [u8]),
 }
 
 impl<X: Serialize> OutputLine<'_, X> {
@@ -83,19 +91,30 @@ impl Response<'_> {
             None => out.extend_from_slice(b"null"),
         }
         out.extend_from_slice(b",\"body\":");
-        push_body(out, self.body);
+        self.body.push(out);
         out.push(b'}');
     }
 }
 
-fn push_body(out: &mut Vec<u8>, body: &[u8]) {
-    let text = String::from_utf8_lossy(body);
-    if serde_json::from_str::<IgnoredAny>(&text).is_err() {
-        return push_text(out, &text);
+impl Body<'_> {
+    fn push(self, out: &mut Vec<u8>) {
+        match self {
+            Body::Json(json) => push_json(out, json),
+            Body::Any(bytes) => {
+                let text = String::from_utf8_lossy(bytes);
+                match serde_json::from_str::<IgnoredAny>(&text) {
+                    Ok(_) => push_json(out, text.as_bytes()),
+                    Err(_) => push_text(out, &text),
+                }
+            }
+        }
     }
-    // In valid JSON a line end is white space between two tokens.
-    for piece in text.trim_ascii().split(['\n', '\r']) {
-        out.extend_from_slice(piece.as_bytes());
+}
+
+fn push_json(out: &mut Vec<u8>, json: &[u8]) {
+    // A line end is white space between two tokens.
+    for piece in json.trim_ascii().split(|byte| matches!(byte, b'\n' | b'\r')) {
+        out.extend_from_slice(piece);
     }
 }
 

@@ -375,7 +375,7 @@ proptest! {
         let output = OutputLine {
             id: "batch_req_1",
             custom_id: &id,
-            response: Some(Response { status_code: status, request_id: Some("req\n1"), body: &body }),
+            response: Some(Response { status_code: status, request_id: Some("req\n1"), body: Body::Any(&body) }),
             error: None,
             x_run: &json!({"fingerprint": fingerprint_hex(fingerprint), "line": line, "ok": ok}),
         };

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use super::file::{Fault, Seam};
 use super::*;
 use crate::clock::Time;
-use crate::wire::row::{Format, OutputLine, Response, Row, fingerprint_hex, read_output};
+use crate::wire::row::{Body, Format, OutputLine, Response, Row, fingerprint_hex, read_output};
 
 struct Scene {
     folder: TempDir,
@@ -95,7 +95,11 @@ fn line_with(n: u64, ok: bool, answer: &str) -> Vec<u8> {
     OutputLine {
         id: &format!("batch_req_{n}"),
         custom_id: &row.custom_id,
-        response: Some(Response { status_code, request_id: None, body: body.as_bytes() }),
+        response: Some(Response {
+            status_code,
+            request_id: None,
+            body: Body::Any(body.as_bytes()),
+        }),
         error: None,
         x_run: &json!({"fingerprint": fingerprint_hex(row.fingerprint), "line": n, "ok": ok}),
     }
