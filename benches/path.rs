@@ -9,6 +9,7 @@ use openai_bulk::error::TransportError;
 use openai_bulk::policy::retry::Rules;
 use openai_bulk::simulator::Simulator;
 use openai_bulk::transport::{Answer, Exchange, Http, HttpOptions, Method, Transport};
+use openai_bulk::usage::{Caps, Money, Prices, Purse};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ fn dispatcher(transport: impl Transport, max_concurrency: usize) -> Arc<Dispatch
         deadline: Duration::from_secs(600),
         hedge: 0.0,
         headers: vec![("Authorization".into(), "Bearer sk-bench".into())],
+        prices: Arc::new(Prices::builtin()),
+        purse: None,
         observer: None,
     })
 }
@@ -69,6 +72,12 @@ fn without_a_network(c: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     group.bench_function("weigh a request", |b| b.iter(|| call(&url)));
     group.bench_function("one call on its thread", |b| b.iter(|| one.send(&each, &stop).unwrap()));
+    let mut capped = dispatcher(instant, 64);
+    let caps = Caps { money: Some(Money::from_dollars(1_000_000)), tokens: None };
+    Arc::get_mut(&mut capped).expect("it is new").purse = Some(Purse::new(caps, None));
+    group.bench_function("one call under a cap", |b| {
+        b.iter(|| capped.send(&each, &stop).unwrap());
+    });
     const MANY: usize = 10_000;
     group.throughput(Throughput::Elements(MANY as u64)).sample_size(10);
     group

@@ -7,6 +7,7 @@ use super::setting::Slot;
 use super::values::Values;
 use super::*;
 use crate::error::Result;
+use crate::usage::Money;
 
 const KEY: &str = "sk-proj-0123456789abcdef";
 
@@ -50,6 +51,13 @@ fn edges(slot: &Slot<'_>) -> (Vec<String>, Vec<String>) {
                 "half".into(),
             ],
         ),
+        Slot::Money { min, max, .. } => {
+            let more = Money::from_picodollars(max.picodollars() + 1).to_decimal();
+            let allowed = [min, max].map(|sum| sum.to_decimal());
+            let shown = format!("${}", max.to_decimal());
+            let refused = [more.as_str(), "-1", "much", "1e3", "5 $"].map(str::to_owned);
+            ([allowed.as_slice(), &[shown]].concat(), refused.to_vec())
+        }
         Slot::Choice(_, all) => {
             (all.iter().map(ToString::to_string).collect(), vec!["other".into()])
         }
@@ -111,6 +119,31 @@ fn the_table_is_whole_and_its_defaults_are_in_force() {
     assert_eq!(config.get_batch_max_bytes(), 190_000_000);
     assert_eq!(config.get_requests_per_minute(), None);
     assert_eq!(config.get_batch_completion_window(), "24h");
+}
+
+#[test]
+fn prices_are_those_of_the_file_and_of_the_region_that_is_asked() {
+    let rate = |config: &Config, model: &str| {
+        let prices = config.load_prices().unwrap();
+        let million = crate::wire::answer::check_answer(br#"{"usage":{"prompt_tokens":1000000}}"#);
+        let cost = crate::usage::cost_of_answer(&prices, &million.unwrap(), model, false);
+        cost.map(|cost| cost.total.to_decimal())
+    };
+    let at = |url: &str| Config::new().base_url(url);
+    assert_eq!(rate(&at("https://api.openai.com/v1"), "gpt-5.4-mini"), Some("0.75".into()));
+    assert_eq!(rate(&at("https://eu.api.openai.com/v1"), "gpt-5.4-mini"), Some("0.825".into()));
+    assert_eq!(rate(&at("https://eu.example.com/v1"), "gpt-5.4-mini"), Some("0.75".into()));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("prices.json");
+    std::fs::write(&path, r#"{"format":1,"models":{"m":{"standard":{"input":7,"output":1}}}}"#)
+        .unwrap();
+    let config = Config::new().prices_file(&path);
+    assert_eq!(rate(&config, "m"), Some("7".into()));
+    assert_eq!(rate(&config, "gpt-4o"), Some("2.5".into()));
+    assert!(matches!(
+        Config::new().prices_file(folder.path().join("none.json")).load_prices(),
+        Err(crate::Error::File(_))
+    ));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The program, run as a user runs it: real processes against a simulator in this one.
 //!
+//! - `cap` - caps of money and tokens.
 //! - `codes` - each exit code.
 //! - `control` - limits that change while a run goes on.
 //! - `input` - each kind of line, each way in, each endpoint.
@@ -10,6 +11,7 @@
 //! - `secret` - a key that the server says aloud.
 //! - `signals` - Ctrl-C.
 
+mod cap;
 mod codes;
 mod control;
 mod input;
