@@ -4,12 +4,14 @@
 //! - `par` - `par_iter` style, with scoring on rayon: [`ParSend`].
 //! - `run` - from a file to a file: [`FileRun`].
 //! - `input` - the lines of the input, and the check of all of them before anything is sent.
+//! - `estimate` - what the rows of an input come to, before they are sent.
 //! - `feeder` - pulls rows from the input.
 //! - `journal` - the output, which tells at the same time what is done.
 //! - `record` - the line of output that a row ends in.
 //! - `snapshot` - where a run stands.
 //! - `summary` - what a run did.
 
+pub mod estimate;
 mod feeder;
 pub mod input;
 pub mod journal;
