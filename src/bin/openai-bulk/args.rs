@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use openai_bulk::config::parse_duration;
+use openai_bulk::usage::Encoding;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ The key comes from OPENAI_API_KEY, from .env, or from --api-key-file; no flag ta
 pub enum Command {
     /// Send every request of a JSONL file and write every answer
     Run(Box<Run>),
+    /// Count the tokens of a text, or of the requests of a JSONL file
+    Tokens(Box<Tokens>),
     /// Serve an OpenAI-shaped server on this machine
     Simulate(Box<Simulate>),
 }
@@ -58,18 +61,8 @@ pub struct Run {
     #[arg(short, long)]
     pub output: PathBuf,
 
-    /// Model of the rows that name none [default: OPENAI_MODEL or gpt-4o-mini]
-    #[arg(long, value_name = "NAME", help_heading = "Requests")]
-    pub model: Option<String>,
-    /// System message for `{"prompt": ...}` rows
-    #[arg(long, value_name = "TEXT", help_heading = "Requests")]
-    pub system: Option<String>,
-    /// JSON request with `{field}` places for the row's fields, or the name of a file with one
-    #[arg(long, value_name = "JSON|FILE", help_heading = "Requests")]
-    pub template: Option<String>,
-    /// Endpoint of bare bodies, such as /v1/embeddings [default: what the body looks like]
-    #[arg(long, value_name = "PATH", help_heading = "Requests")]
-    pub endpoint: Option<String>,
+    #[command(flatten)]
+    pub requests: Requests,
 
     /// Write the answers in the order of the input
     #[arg(long, help_heading = "Output")]
@@ -144,6 +137,78 @@ pub struct Run {
     pub simulate: bool,
     #[command(flatten)]
     pub simulator: SimulatorArgs,
+}
+
+/// How rows become requests.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Requests")]
+pub struct Requests {
+    /// Model of the rows that name none [default: OPENAI_MODEL or gpt-4o-mini]
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// System message for `{"prompt": ...}` rows
+    #[arg(long, value_name = "TEXT")]
+    pub system: Option<String>,
+    /// JSON request with `{field}` places for the row's fields, or the name of a file with one
+    #[arg(long, value_name = "JSON|FILE")]
+    pub template: Option<String>,
+    /// Endpoint of bare bodies, such as /v1/embeddings [default: what the body looks like]
+    #[arg(long, value_name = "PATH")]
+    pub endpoint: Option<String>,
+}
+
+const TOKENS_EXAMPLES: &str = "\
+A text has one count. Requests are counted by what they send: messages, names, tools, images and
+the form of the answer, each by OpenAI's published rules; where there is none, the count is marked
+as an estimate, and the reason is told. FILE holds requests if its name ends in .jsonl or .ndjson
+(or these with .gz), or if its first line is a request; --as decides otherwise.
+
+Examples:
+  openai-bulk tokens essay.txt
+  echo 'How long is this?' | openai-bulk tokens --model gpt-4
+  openai-bulk tokens --encoding cl100k_base --ids essay.txt
+  openai-bulk tokens requests.jsonl --json";
+
+/// What counting needs.
+#[derive(Debug, Args)]
+#[command(after_help = TOKENS_EXAMPLES)]
+pub struct Tokens {
+    /// Text or JSON Lines of requests to count; `-` is standard input, `.gz` is unpacked
+    #[arg(default_value = "-", value_name = "FILE")]
+    pub input: PathBuf,
+    /// Vocabulary to count text by, instead of that of --model
+    #[arg(long, value_name = "NAME", value_parser = encoding, conflicts_with = "model")]
+    pub encoding: Option<Encoding>,
+    /// What FILE is [default: what its name and its first line say]
+    #[arg(long = "as", value_enum, value_name = "KIND")]
+    pub kind: Option<Kind>,
+    /// Write the numbers of the text's tokens
+    #[arg(long)]
+    pub ids: bool,
+    /// Write JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Count the requests among lines of which some are not valid
+    #[arg(long)]
+    pub skip_invalid: bool,
+    #[command(flatten)]
+    pub requests: Requests,
+    #[command(flatten)]
+    pub talk: Talk,
+}
+
+/// What a file is taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Text
+    Text,
+    /// JSON Lines of requests, as `run` takes them
+    Requests,
+}
+
+fn encoding(name: &str) -> Result<Encoding, String> {
+    Encoding::named(name)
+        .ok_or_else(|| format!("there are {}", Encoding::ALL.map(Encoding::name).join(", ")))
 }
 
 #[derive(Debug, Args)]

@@ -4,15 +4,13 @@ use crate::args::{Fsync, Run};
 use crate::control::Control;
 use crate::failure::{self, Failure};
 use crate::progress::Progress;
-use crate::{logger, machine, signals, simulate, table};
+use crate::{logger, machine, requests, signals, simulate, table};
 use indicatif::MultiProgress;
 use openai_bulk::bulk::journal;
 use openai_bulk::bulk::{FileRun, Status, Summary};
 use openai_bulk::clock::Stop;
 use openai_bulk::config::{ApiKey, Config};
 use openai_bulk::simulator::Simulator;
-use openai_bulk::wire::row::{Format, endpoint};
-use openai_bulk::wire::template::Template;
 use openai_bulk::{Client, Error};
 use std::fs;
 use std::io::IsTerminal;
@@ -38,7 +36,7 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
     for warning in config.warnings() {
         log::warn!(target: "openai_bulk::config", "{warning}");
     }
-    let format = format(args, &config)?;
+    let format = requests::format(&args.requests, config.get_model())?;
     let client = Client::new(config)?;
     if let Some(path) = &args.summary {
         check_summary(path, args)?;
@@ -154,7 +152,7 @@ fn set(config: Config, typed: &str) -> Result<Config, Failure> {
 }
 
 fn limits(args: &Run, mut config: Config) -> Config {
-    if let Some(model) = &args.model {
+    if let Some(model) = &args.requests.model {
         config = config.model(model);
     }
     if let Some(limit) = args.requests_per_minute {
@@ -197,32 +195,6 @@ fn limits(args: &Run, mut config: Config) -> Config {
         config = config.connect_timeout(time);
     }
     config
-}
-
-fn format(args: &Run, config: &Config) -> Result<Format, Failure> {
-    let mut format = Format { model: config.get_model().into(), ..Format::default() };
-    format.system.clone_from(&args.system);
-    if let Some(path) = &args.endpoint {
-        let known = endpoint(path).ok_or_else(|| {
-            let known = openai_bulk::wire::row::ENDPOINTS.join(", ");
-            Failure::Usage(format!("--endpoint {path}: rows may be sent to {known}"))
-        })?;
-        format.endpoint = Some(known.into());
-    }
-    if let Some(template) = &args.template {
-        format.template = Some(read_template(template)?);
-    }
-    Ok(format)
-}
-
-/// A template that was typed, or the file that has it.
-fn read_template(typed: &str) -> Result<Template, Failure> {
-    let text = if typed.trim_start().starts_with('{') {
-        typed.to_string()
-    } else {
-        fs::read_to_string(typed).map_err(|e| Error::file("read the template", typed, e))?
-    };
-    Template::parse(&text).map_err(|e| Failure::Usage(format!("--template: {e}")))
 }
 
 /// Fails now if the summary cannot be written, before anything is paid for.

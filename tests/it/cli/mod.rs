@@ -9,6 +9,7 @@
 //! - `killed` - death without warning.
 //! - `secret` - a key that the server says aloud.
 //! - `signals` - Ctrl-C.
+//! - `tokens` - counting without sending.
 
 mod codes;
 mod control;
@@ -19,3 +20,4 @@ mod output;
 mod resume;
 mod secret;
 mod signals;
+mod tokens;
