@@ -24,10 +24,16 @@ pub struct RawUsage {
     pub input: u64,
     /// Of the request, served from the server's cache; part of `input`.
     pub cached: u64,
+    /// Of the request, kept in the server's cache for later ones; part of `input`.
+    pub cache_write: u64,
+    /// Of the request, sound; part of `input`.
+    pub audio_input: u64,
     /// Of the answer.
     pub output: u64,
     /// Of the answer, spent on reasoning; part of `output`.
     pub reasoning: u64,
+    /// Of the answer, sound; part of `output`.
+    pub audio_output: u64,
     /// All together.
     pub total: u64,
 }
@@ -127,6 +133,8 @@ struct WireUsage {
 #[serde(default)]
 struct Details {
     cached_tokens: Count,
+    cache_write_tokens: Count,
+    audio_tokens: Count,
     reasoning_tokens: Count,
 }
 
@@ -152,8 +160,11 @@ impl WireUsage {
         RawUsage {
             input,
             cached: read.cached_tokens.0,
+            cache_write: read.cache_write_tokens.0,
+            audio_input: read.audio_tokens.0,
             output,
             reasoning: written.reasoning_tokens.0,
+            audio_output: written.audio_tokens.0,
             total: if total > 0 { total } else { input.saturating_add(output) },
         }
     }
@@ -202,10 +213,18 @@ mod tests {
     #[test]
     fn usage_is_read_in_both_shapes() {
         let chat = r#"{"usage":{"prompt_tokens":7,"completion_tokens":3,"total_tokens":10,
-            "prompt_tokens_details":{"cached_tokens":4},"completion_tokens_details":{"reasoning_tokens":2}}}"#;
+            "prompt_tokens_details":{"cached_tokens":4,"cache_write_tokens":1,"audio_tokens":null},"completion_tokens_details":{"reasoning_tokens":2}}}"#;
         let responses = r#"{"usage":{"input_tokens":7,"output_tokens":3.0,"total_tokens":null,
-            "input_tokens_details":{"cached_tokens":4},"output_tokens_details":{"reasoning_tokens":2}}}"#;
-        let expected = RawUsage { input: 7, cached: 4, output: 3, reasoning: 2, total: 10 };
+            "input_tokens_details":{"cached_tokens":4,"cache_write_tokens":1},"output_tokens_details":{"reasoning_tokens":2}}}"#;
+        let expected = RawUsage {
+            input: 7,
+            cached: 4,
+            cache_write: 1,
+            output: 3,
+            reasoning: 2,
+            total: 10,
+            ..RawUsage::default()
+        };
         for body in [chat, responses] {
             assert_eq!(check_answer(body.as_bytes()).unwrap().usage, Some(expected));
         }

@@ -14,8 +14,8 @@ use regex::Regex;
 use super::encoding::Encoding;
 use super::engine;
 
-/// How many bytes are merged at once.
-const WINDOW: usize = 128;
+/// How many bytes are merged at once: a multiple of the length of every character.
+const WINDOW: usize = 120;
 /// How many tokens before a window are merged again with it at first.
 const AGAIN: usize = 2;
 
@@ -115,17 +115,22 @@ impl Tables {
         }
         let first = tokens.len();
         let mut done = 0;
+        // The bytes that were merged last, and their tokens: in a repeated character, the next ones
+        // are the same.
+        let mut last = (&piece[..0], Vec::new());
         while done < piece.len() {
             let end = (done + WINDOW).min(piece.len());
             let mut again = AGAIN;
             loop {
                 let kept = tokens.len().saturating_sub(again).max(first);
-                let start = done - self.length(&tokens[kept..]);
-                let merged = self.merge(&piece[start..end]);
+                let bytes = &piece[done - self.length(&tokens[kept..])..end];
+                if last.0 != bytes {
+                    last = (bytes, self.merge(bytes));
+                }
                 // The first of them stays what it was, and so does its neighbour on the left.
-                if kept == first || merged[0] == tokens[kept] {
+                if kept == first || last.1[0] == tokens[kept] {
                     tokens.truncate(kept);
-                    tokens.extend(merged);
+                    tokens.extend(&last.1);
                     break;
                 }
                 again *= 2;

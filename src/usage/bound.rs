@@ -1,0 +1,554 @@
+//! What a request may cost at most, before it is sent.
+
+use super::Money;
+use super::prices::{ModelPrice, Prices, Rates, Tier};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::borrow::Cow;
+use std::fmt;
+
+/// The most tokens of one image. Source: the largest image at high detail, eight tiles, by the
+/// published rule of the model that counts images dearest (gpt-4o-mini: 2,833 + 8 × 5,667 = 48,169).
+const IMAGE: u64 = 50_000;
+/// Tokens that a server may put around what was sent. Source: own choice, many times the three to
+/// four for each message that were published, which the JSON around a message outweighs.
+const FRAME: u64 = 256;
+
+/// What a request may use at most, as far as its bytes tell. Tokens are never more than the bytes of
+/// their text, and the bytes of the whole JSON text are more than those.
+///
+/// It is a bound for money; for the weight against rate limits, see [`weigh`](super::weigh).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Tokens of what is sent, images apart.
+    pub input: u64,
+    /// Images that are sent or named.
+    pub images: u64,
+    /// Whether something is read that is not sent: files, stored prompts, earlier answers. Then the
+    /// model's longest input is the bound.
+    pub is_open: bool,
+    /// The most tokens of one answer, if the request sets it; else the model's longest answer is the
+    /// bound.
+    pub ceiling: Option<u64>,
+    /// How many answers are asked for.
+    pub answers: u64,
+    /// Tokens of a predicted output, which are paid as output where they do not fit.
+    pub predicted: u64,
+    /// Whether tools of the server may be called, whose fees and tokens have no bound.
+    pub has_tools: bool,
+    /// The service tier that is asked for.
+    pub service_tier: Option<String>,
+}
+
+impl Reach {
+    /// Reads a request's body. What is not a JSON object is bounded by its bytes.
+    pub fn read(body: &[u8]) -> Reach {
+        let mut reading = Reading { prompts: 1, ..Reading::default() };
+        let mut json = serde_json::Deserializer::from_slice(body);
+        let is_read = (&mut json).deserialize_map(Top(&mut reading)).is_ok();
+        let bytes = body.len() as u64;
+        if !is_read {
+            let input = bytes.saturating_add(FRAME);
+            return Reach { input, is_open: true, answers: 1, ..Reach::default() };
+        }
+        let Reading { mut reach, data, answers, prompts } = reading;
+        reach.input = bytes.saturating_sub(data).saturating_add(FRAME);
+        reach.answers = answers.max(1).saturating_mul(prompts.max(1));
+        reach
+    }
+
+    /// Tokens that may be read, by a model of which so much is known.
+    fn input_of(&self, model: Option<&ModelPrice>) -> Option<u64> {
+        let longest = model.and_then(|model| model.max_input);
+        if self.is_open {
+            return longest;
+        }
+        let images = self.images.saturating_mul(IMAGE);
+        let images = longest.map_or(images, |longest| images.min(longest));
+        Some(self.input.saturating_add(images))
+    }
+
+    /// Tokens that may be written, over all answers.
+    fn output_of(&self, model: Option<&ModelPrice>) -> Option<u64> {
+        let each = self.ceiling.or_else(|| model.and_then(|model| model.max_output))?;
+        Some(each.saturating_mul(self.answers).saturating_add(self.predicted))
+    }
+
+    /// Tokens that may be used, read and written together; `None` if there is no bound.
+    pub fn tokens(&self, prices: &Prices, model: &str) -> Option<u64> {
+        if self.has_tools {
+            return None;
+        }
+        let known = prices.model(model);
+        Some(self.input_of(known)?.saturating_add(self.output_of(known)?))
+    }
+
+    /// What the request may cost at most when `model` is asked: the dearest rates of every tier in
+    /// which it may be served, for the most tokens that it may use. `None` if the price is not known
+    /// or there is no bound.
+    ///
+    /// A request that names no tier, or `auto`, may be served in any that the project is set to; one
+    /// that names flex or priority may be served at once at the ordinary price instead.
+    pub fn cost(&self, prices: &Prices, model: &str, is_batch: bool) -> Option<Money> {
+        let known = prices.model(model)?;
+        if known.is_free() {
+            return Some(Money::ZERO);
+        }
+        if known.has_fees || self.has_tools {
+            return None;
+        }
+        let (input, output) = (self.input_of(Some(known))?, self.output_of(Some(known))?);
+        let tiers: &[Tier] = match (is_batch, self.service_tier.as_deref()) {
+            (true, _) => &[Tier::Batch],
+            (_, Some("default" | "standard")) => &[Tier::Standard],
+            (_, Some("flex")) => &[Tier::Flex, Tier::Standard],
+            (_, Some("priority")) => &[Tier::Priority, Tier::Standard],
+            (_, None | Some("auto" | "")) => &[Tier::Standard],
+            _ => return None,
+        };
+        let is_any = !is_batch && matches!(self.service_tier.as_deref(), None | Some("auto" | ""));
+        let mut most = None;
+        // The real input may be below a threshold that the bound lies above.
+        for length in [0, input] {
+            for &tier in tiers {
+                most = most.max(Some(dearest(known.rates(tier, length)?, input, output)));
+            }
+            if is_any {
+                let others = [Tier::Flex, Tier::Priority];
+                let rates = others.iter().filter_map(|&tier| known.rates(tier, length));
+                most = most.max(rates.map(|rates| dearest(rates, input, output)).max());
+            }
+        }
+        most.map(|amount| prices.charged(known, amount))
+    }
+}
+
+fn dearest(rates: &Rates, input: u64, output: u64) -> Money {
+    let read = [rates.cached_input, rates.cache_write, rates.audio_input].into_iter().flatten();
+    let read = read.fold(rates.input, Money::max);
+    let written = rates.audio_output.map_or(rates.output, |spoken| spoken.max(rates.output));
+    read.times(input) + written.times(output)
+}
+
+#[derive(Default)]
+struct Reading {
+    reach: Reach,
+    /// Bytes of images inside of the body.
+    data: u64,
+    answers: u64,
+    prompts: u64,
+}
+
+struct Top<'a>(&'a mut Reading);
+
+impl<'de> Visitor<'de> for Top<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a request")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let reading = self.0;
+        while let Some(field) = map.next_key::<Cow<'de, str>>()? {
+            match &*field {
+                "max_tokens" | "max_completion_tokens" | "max_output_tokens" => {
+                    let most = map.next_value::<Option<Number>>()?.map(|number| number.0);
+                    reading.reach.ceiling = reading.reach.ceiling.max(most);
+                }
+                "n" | "best_of" => {
+                    let count = map.next_value::<Number>()?.0;
+                    reading.answers = reading.answers.max(count);
+                }
+                "prompt" => {
+                    let mut prompts = Shape::default();
+                    map.next_value_seed(&mut prompts)?;
+                    reading.prompts = reading.prompts.max(prompts.lists);
+                    // A stored prompt is more than its name.
+                    reading.reach.is_open |= prompts.is_object;
+                }
+                "prediction" => {
+                    let mut shape = Shape::default();
+                    map.next_value_seed(&mut shape)?;
+                    reading.reach.predicted = shape.bytes;
+                }
+                "service_tier" => {
+                    let tier = map.next_value::<serde_json::Value>()?;
+                    reading.reach.service_tier = tier.as_str().map(str::to_owned);
+                }
+                "previous_response_id" | "conversation" => {
+                    let given = map.next_value::<Option<IgnoredAny>>()?;
+                    reading.reach.is_open |= given.is_some();
+                }
+                "web_search_options" => {
+                    let given = map.next_value::<Option<IgnoredAny>>()?;
+                    reading.reach.has_tools |= given.is_some();
+                }
+                "tools" => {
+                    let tools = map.next_value::<serde_json::Value>()?;
+                    let of_ours = |tool: &serde_json::Value| {
+                        matches!(tool["type"].as_str(), Some("function" | "custom"))
+                    };
+                    let others = tools.as_array().is_some_and(|all| !all.iter().all(of_ours));
+                    reading.reach.has_tools |= others;
+                }
+                "messages" | "input" | "instructions" => {
+                    map.next_value_seed(Parts(reading))?;
+                }
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A number, or anything else as zero.
+struct Number(u64);
+
+impl<'de> serde::Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Number, D::Error> {
+        let value = serde_json::Value::deserialize(json)?;
+        let float = || value.as_f64().map(|number| number.max(0.0).ceil() as u64);
+        Ok(Number(value.as_u64().or_else(float).unwrap_or(0)))
+    }
+}
+
+/// Looks for images and for what is only named.
+struct Parts<'a>(&'a mut Reading);
+
+impl<'de> DeserializeSeed<'de> for Parts<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Parts<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(field) = map.next_key::<Cow<'de, str>>()? {
+            match &*field {
+                "image_url" => {
+                    let mut image = Shape::default();
+                    map.next_value_seed(&mut image)?;
+                    self.0.reach.images += 1;
+                    self.0.data += image.data;
+                }
+                "file_id" | "file_url" | "file_data" | "file_ids" => {
+                    let given = map.next_value::<Option<IgnoredAny>>()?;
+                    self.0.reach.is_open |= given.is_some();
+                }
+                "type" => {
+                    let kind = map.next_value::<serde_json::Value>()?;
+                    let is_named = kind.as_str() == Some("item_reference");
+                    self.0.reach.is_open |= is_named;
+                }
+                _ => map.next_value_seed(Parts(&mut *self.0))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while list.next_element_seed(Parts(&mut *self.0))?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+/// What kind of a value something is, and how long its texts are.
+#[derive(Default)]
+struct Shape {
+    bytes: u64,
+    /// Bytes of texts that are data: they are spelled as they are, and no token of their own.
+    data: u64,
+    /// Texts and lists in the outermost list.
+    lists: u64,
+    is_object: bool,
+    depth: u32,
+}
+
+impl<'de> DeserializeSeed<'de> for &mut Shape {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for &mut Shape {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.bytes += text.len() as u64;
+        self.lists += u64::from(self.depth == 1);
+        if text.starts_with("data:") {
+            self.data += text.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        self.lists += u64::from(self.depth == 1);
+        self.depth += 1;
+        while list.next_element_seed(&mut *self)?.is_some() {}
+        self.depth -= 1;
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        self.is_object = true;
+        self.depth += 1;
+        while map.next_key::<IgnoredAny>()?.is_some() {
+            map.next_value_seed(&mut *self)?;
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::usage::cost;
+    use crate::wire::answer::RawUsage;
+    use proptest::prelude::*;
+
+    fn bound(body: &str, model: &str) -> Option<String> {
+        let cost = Reach::read(body.as_bytes()).cost(&Prices::builtin(), model, false)?;
+        Some(cost.to_decimal())
+    }
+
+    #[test]
+    fn every_byte_may_be_a_token_and_every_answer_as_long_as_it_may() {
+        let body = r#"{"model":"gpt-4o","messages":[{"role":"user","content":"Hi"}],"max_tokens":100,"n":3,"service_tier":"default"}"#;
+        let reach = Reach::read(body.as_bytes());
+        assert_eq!(reach.input, body.len() as u64 + FRAME);
+        assert_eq!((reach.ceiling, reach.answers), (Some(100), 3));
+        let expected = Money::from_picodollars(2_500_000).times(reach.input)
+            + Money::from_picodollars(10_000_000).times(300);
+        assert_eq!(reach.cost(&Prices::builtin(), "gpt-4o", false), Some(expected));
+        let half = reach.cost(&Prices::builtin(), "gpt-4o", true).unwrap();
+        assert_eq!(half.times(2), expected);
+        assert_eq!(reach.tokens(&Prices::none(), "gpt-9"), Some(reach.input + 300));
+    }
+
+    #[test]
+    fn a_request_without_a_ceiling_may_write_as_much_as_its_model_can() {
+        let body = r#"{"messages":[],"service_tier":"default"}"#;
+        let input = Money::from_picodollars(2_500_000).times(body.len() as u64 + FRAME);
+        let output = Money::from_picodollars(10_000_000).times(16_384);
+        assert_eq!(bound(body, "gpt-4o"), Some((input + output).to_decimal()));
+        assert_eq!(Reach::read(body.as_bytes()).tokens(&Prices::none(), "gpt-4o"), None);
+    }
+
+    #[test]
+    fn the_dearest_tier_in_which_it_may_be_served_counts() {
+        let with = |tier: &str| {
+            let body = format!(r#"{{"input":"x","max_output_tokens":10,"service_tier":{tier}}}"#);
+            let reach = Reach { input: 1_000, ..Reach::read(body.as_bytes()) };
+            reach.cost(&Prices::builtin(), "gpt-5-mini", false).map(Money::picodollars)
+        };
+        let standard = 1_000 * 250_000 + 10 * 2_000_000;
+        let priority = 1_000 * 450_000 + 10 * 3_600_000;
+        assert_eq!(with(r#""default""#), Some(standard));
+        // The server may fall back to the ordinary tier.
+        assert_eq!(with(r#""flex""#), Some(standard));
+        assert_eq!(with(r#""priority""#), Some(priority));
+        // The project may be set to any tier.
+        assert_eq!(with(r#""auto""#), Some(priority));
+        assert_eq!(with("null"), Some(priority));
+        assert_eq!(with(r#""scale""#), None);
+    }
+
+    #[test]
+    fn images_count_by_rule_and_not_by_their_bytes() {
+        let data = "A".repeat(1_000_000);
+        for image in [
+            format!(
+                r#"{{"type":"image_url","image_url":{{"url":"data:image/png;base64,{data}"}}}}"#
+            ),
+            format!(r#"{{"type":"input_image","image_url":"data:image/png;base64,{data}"}}"#),
+            r#"{"type":"input_image","image_url":"https://example.com/cat.png"}"#.into(),
+        ] {
+            let body = format!(r#"{{"input":[{{"role":"user","content":[{image},{image}]}}]}}"#);
+            let reach = Reach::read(body.as_bytes());
+            assert_eq!(reach.images, 2);
+            assert!(reach.input < 1_000, "{}", reach.input);
+            assert_eq!(reach.input_of(None), Some(reach.input + 2 * IMAGE));
+        }
+        // A text that looks like data is a text.
+        let text = format!(r#"{{"input":"data:{data}"}}"#);
+        assert!(Reach::read(text.as_bytes()).input > 1_000_000);
+        // Many images are bounded by what the model can read.
+        let many = Reach { images: 100, answers: 1, ceiling: Some(0), ..Reach::default() };
+        assert_eq!(many.tokens(&Prices::builtin(), "gpt-4o"), Some(128_000));
+    }
+
+    #[test]
+    fn what_is_only_named_is_as_long_as_the_model_can_read() {
+        for body in [
+            r#"{"input":[{"content":[{"type":"input_file","file_id":"file-1"}]}]}"#,
+            r#"{"messages":[{"content":[{"type":"file","file":{"file_data":"data:x"}}]}]}"#,
+            r#"{"input":"more","previous_response_id":"resp_1"}"#,
+            r#"{"input":"more","conversation":{"id":"conv_1"}}"#,
+            r#"{"prompt":{"id":"pmpt_1"}}"#,
+            r#"{"input":[{"type":"item_reference","id":"x"}]}"#,
+            "not json",
+        ] {
+            let reach = Reach::read(body.as_bytes());
+            assert!(reach.is_open, "{body}");
+            let tokens = Reach { ceiling: Some(5), ..reach.clone() };
+            assert_eq!(tokens.tokens(&Prices::builtin(), "gpt-4o"), Some(128_005), "{body}");
+            assert_eq!(tokens.tokens(&Prices::none(), "gpt-4o"), None, "{body}");
+        }
+        let plain = r#"{"input":"more","previous_response_id":null,"conversation":null}"#;
+        assert!(!Reach::read(plain.as_bytes()).is_open);
+    }
+
+    #[test]
+    fn what_has_no_bound_or_no_price_is_not_given_one() {
+        for body in [
+            r#"{"input":"x","tools":[{"type":"web_search"}]}"#,
+            r#"{"input":"x","tools":[{"type":"function"},{"type":"mcp"}]}"#,
+            r#"{"messages":[],"web_search_options":{}}"#,
+        ] {
+            assert!(Reach::read(body.as_bytes()).has_tools, "{body}");
+            assert_eq!(bound(body, "gpt-4o"), None, "{body}");
+        }
+        let plain = r#"{"messages":[],"tools":[{"type":"function"},{"type":"custom"}]}"#;
+        assert!(bound(plain, "gpt-4o").is_some());
+        assert_eq!(bound(plain, "gpt-9"), None, "unknown is not zero");
+        assert_eq!(bound(plain, "gpt-4o-search-preview"), None, "each call has a fee");
+        assert_eq!(bound(r#"{"input":"x"}"#, "omni-moderation-latest"), Some("0".into()));
+    }
+
+    #[test]
+    fn prompts_and_predictions_are_counted() {
+        let answers = |body: &str| Reach::read(body.as_bytes()).answers;
+        assert_eq!(answers(r#"{"prompt":"a","n":2}"#), 2);
+        assert_eq!(answers(r#"{"prompt":["a","b","c"],"n":2,"best_of":5}"#), 15);
+        assert_eq!(answers(r#"{"prompt":[[1,2],[3]]}"#), 2);
+        assert_eq!(answers(r#"{"prompt":[1,2,3],"n":null}"#), 1);
+        let body = r#"{"messages":[],"max_tokens":7,"prediction":{"type":"content","content":"0123456789"}}"#;
+        let reach = Reach::read(body.as_bytes());
+        assert_eq!(reach.output_of(None), Some(7 + "content0123456789".len() as u64));
+    }
+
+    #[test]
+    fn published_counts_of_the_server_lie_below_the_bound() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../shared/data/openai/tokens/chat_count_cases.json"
+        );
+        let Ok(text) = std::fs::read_to_string(path) else {
+            eprintln!("skipped: {path} is not there");
+            return;
+        };
+        let data: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let mut checked = 0;
+        for case in data["cases"].as_array().unwrap() {
+            let reach = Reach::read(case.to_string().as_bytes());
+            for (model, count) in case["expected"].as_object().unwrap() {
+                assert!(count.as_u64().unwrap() <= reach.input, "{model}");
+                checked += 1;
+            }
+        }
+        assert!(checked >= 4);
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_within_the_tokens_costs_more(
+            text in ".{0,200}", ceiling in 0u64..100_000, n in 1u64..5, share in 0.0f64..=1.0,
+            cached in any::<u64>(), write in any::<u64>(), audio in any::<u64>(),
+            tier in 0usize..5, long in any::<bool>(),
+        ) {
+            let tiers = [None, Some("auto"), Some("default"), Some("flex"), Some("priority")];
+            let body = serde_json::json!({
+                "messages": [{"role": "user", "content": text}],
+                "max_completion_tokens": ceiling, "n": n, "service_tier": tiers[tier],
+            });
+            let mut reach = Reach::read(body.to_string().as_bytes());
+            prop_assert!(text.len() as u64 <= reach.input);
+            reach.input += if long { 300_000 } else { 0 };
+            let input = (reach.input as f64 * share) as u64;
+            let usage = RawUsage {
+                input, cached, cache_write: write, audio_input: audio,
+                output: ceiling * n, audio_output: audio, ..RawUsage::default()
+            };
+            let prices = Prices::builtin();
+            for model in ["gpt-4o-mini", "gpt-5", "gpt-6-sol", "gpt-audio", "gpt-5.4", "o4-mini"] {
+                let Some(most) = reach.cost(&prices, model, false) else { continue };
+                for paid in [None, Some("default"), Some("flex"), Some("priority")] {
+                    let is_possible = match tiers[tier] {
+                        None | Some("auto") => true,
+                        Some(asked) => paid.unwrap_or("default") == asked || paid == Some("default"),
+                    };
+                    if let Some(cost) = cost(&prices, Some(&usage), model, paid, false)
+                        && is_possible
+                    {
+                        prop_assert!(cost.total <= most, "{model} {paid:?}: {:?} > {most:?}", cost);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn no_body_panics(body in ".*") {
+            let _ = Reach::read(body.as_bytes()).cost(&Prices::builtin(), "gpt-4o", false);
+        }
+    }
+}
