@@ -29,6 +29,8 @@ The key comes from OPENAI_API_KEY, from .env, or from --api-key-file; no flag ta
 pub enum Command {
     /// Send every request of a JSONL file and write every answer
     Run(Box<Run>),
+    /// Say what the requests of a JSONL file would cost, and how long they would take
+    Estimate(Box<Estimate>),
     /// Count the tokens of a text, or of the requests of a JSONL file
     Tokens(Box<Tokens>),
     /// Serve an OpenAI-shaped server on this machine
@@ -127,6 +129,14 @@ pub struct Run {
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "30s", help_heading = "Limits")]
     pub grace: Duration,
 
+    /// Send nothing: say what would be sent, what it would cost and how long it would take
+    #[arg(long, help_heading = "Estimate")]
+    pub dry_run: bool,
+    /// With --dry-run: tokens that each answer is expected to have [default: the mean of the
+    /// answers in OUTPUT, or 256]
+    #[arg(long, value_name = "N", requires = "dry_run", help_heading = "Estimate")]
+    pub expected_output: Option<u64>,
+
     #[command(flatten)]
     pub connection: Connection,
     #[command(flatten)]
@@ -155,6 +165,64 @@ pub struct Requests {
     /// Endpoint of bare bodies, such as /v1/embeddings [default: what the body looks like]
     #[arg(long, value_name = "PATH")]
     pub endpoint: Option<String>,
+}
+
+const ESTIMATE_EXAMPLES: &str = "\
+Nothing is sent, and no key is needed. Low is one token for each answer; expected what
+--expected-output says, else the mean of the answers in OUTPUT, else 256 tokens; high all that the
+request, or else the model, allows. Input is counted in full in all of them, as if nothing were in
+the server's cache. What has no known price is told, and is in no sum.
+
+JSON (--json), whose `schema` rises when a field changes its meaning or goes: `rows` (total,
+answered, changed, invalid, to_send), `tokens` (what the requests say, also by model), `sums` and
+`models` (`output_tokens`, and `live`, `flex` and `batch` with low, expected and high in US dollars
+as text, null where unknown, and the rows that are not in them), `time` in seconds,
+`rows_too_large` and the first 1,000 of them as `too_large`, `prices`.
+
+Examples:
+  openai-bulk estimate requests.jsonl
+  openai-bulk estimate requests.jsonl --requests-per-minute 500 --tokens-per-minute 200000
+  openai-bulk estimate requests.jsonl -o answers.jsonl --json";
+
+/// What an estimate needs.
+#[derive(Debug, Args)]
+#[command(after_help = ESTIMATE_EXAMPLES)]
+pub struct Estimate {
+    /// JSON Lines that would be sent; `-` is standard input, `.gz` is unpacked
+    pub input: PathBuf,
+    /// Output of a run that was begun: what is answered there is not counted again
+    #[arg(short, long)]
+    pub output: Option<PathBuf>,
+    /// Tokens that each answer is expected to have [default: the mean of the answers in OUTPUT, or
+    /// 256]
+    #[arg(long, value_name = "N")]
+    pub expected_output: Option<u64>,
+    /// Write JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Pass over lines that are not valid instead of refusing the file
+    #[arg(long)]
+    pub skip_invalid: bool,
+    #[command(flatten)]
+    pub requests: Requests,
+
+    /// Requests a minute, for each model [default: OPENAI_REQUESTS_PER_MINUTE, or not known]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub requests_per_minute: Option<u64>,
+    /// Tokens a minute, for each model [default: OPENAI_TOKENS_PER_MINUTE, or not known]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub tokens_per_minute: Option<u64>,
+    /// Models that share their limits, such as `gpt-4o-2024-*=gpt-4o`; may be repeated
+    #[arg(long, value_name = "PATTERN=NAME", help_heading = "Limits")]
+    pub limit_group: Vec<String>,
+    /// Prices that go before those that are built in, in this program's format or in LiteLLM's
+    #[arg(long, value_name = "FILE", help_heading = "Money")]
+    pub prices: Option<PathBuf>,
+    /// File of settings to read instead of ./.env
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub talk: Talk,
 }
 
 const TOKENS_EXAMPLES: &str = "\

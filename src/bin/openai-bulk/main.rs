@@ -2,6 +2,7 @@
 
 mod args;
 mod control;
+mod estimate;
 mod failure;
 mod logger;
 mod machine;
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
     let cli = args::Cli::parse();
     let result = match &cli.command {
         args::Command::Run(args) => run::run(args),
+        args::Command::Estimate(args) => estimate::estimate(args),
         args::Command::Tokens(args) => tokens::tokens(args),
         args::Command::Simulate(args) => simulate::simulate(args),
     };

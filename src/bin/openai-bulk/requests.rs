@@ -1,4 +1,4 @@
-//! How rows become requests, and tables: what several commands share.
+//! What several commands share: how rows become requests, tables, and standard output.
 
 use crate::args::Requests;
 use crate::failure::Failure;
@@ -6,6 +6,8 @@ use openai_bulk::Error;
 use openai_bulk::wire::row::{ENDPOINTS, Format, endpoint};
 use openai_bulk::wire::template::Template;
 use std::fs;
+use std::io::Write;
+use std::process::ExitCode;
 
 /// The way that rows are read; `model` is that of rows that name none.
 pub fn format(args: &Requests, model: &str) -> Result<Format, Failure> {
@@ -55,4 +57,15 @@ pub fn aligned<const N: usize>(lines: &[[String; N]], left: usize) -> String {
         text.push('\n');
     }
     text
+}
+
+/// Writes to standard output; a reader that has gone is no failure.
+pub fn print(text: &str) -> Result<ExitCode, Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::Other(format!("cannot write to standard output: {e}")))
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
 }

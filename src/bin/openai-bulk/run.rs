@@ -4,7 +4,7 @@ use crate::args::{Fsync, Run};
 use crate::control::Control;
 use crate::failure::{self, Failure};
 use crate::progress::Progress;
-use crate::{logger, machine, requests, signals, simulate, table};
+use crate::{estimate, logger, machine, requests, signals, simulate, table};
 use indicatif::MultiProgress;
 use openai_bulk::bulk::journal;
 use openai_bulk::bulk::{FileRun, Status, Summary};
@@ -37,6 +37,9 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
         log::warn!(target: "openai_bulk::config", "{warning}");
     }
     let format = requests::format(&args.requests, config.get_model())?;
+    if args.dry_run {
+        return estimate::dry_run(args, &config, format, &bars);
+    }
     let client = Client::new(config)?;
     if let Some(path) = &args.summary {
         check_summary(path, args)?;

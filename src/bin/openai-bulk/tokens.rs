@@ -2,7 +2,7 @@
 
 use crate::args::{Kind, Tokens};
 use crate::failure::Failure;
-use crate::requests;
+use crate::requests::{self, print};
 use openai_bulk::Error;
 use openai_bulk::bulk::estimate::Tally;
 use openai_bulk::bulk::input::{Source, each_row};
@@ -10,7 +10,7 @@ use openai_bulk::config::Config;
 use openai_bulk::usage::{Encoding, TextCount, count_request};
 use openai_bulk::wire::row::Format;
 use serde_json::json;
-use std::io::{Cursor, IsTerminal, Read, Write};
+use std::io::{Cursor, IsTerminal, Read};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -238,15 +238,4 @@ fn table(tally: &Tally, invalid: u64) -> String {
         ));
     }
     text
-}
-
-/// Writes to standard output; a reader that has gone is no failure.
-fn print(text: &str) -> Result<ExitCode, Failure> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::Other(format!("cannot write to standard output: {e}")))
-        }
-        _ => Ok(ExitCode::SUCCESS),
-    }
 }

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::wire::row::{Format, Row, RowError};
 
 /// How many problems are shown.
-const SHOWN: usize = 20;
+pub(in crate::bulk) const SHOWN: usize = 20;
 
 /// What the first pass found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Checked {
         self.invalid + self.duplicates
     }
 
-    fn error(&self, name: &str) -> Error {
+    pub(in crate::bulk) fn error(&self, name: &str) -> Error {
         let mut message = match self.total() {
             1 => "1 line cannot be sent; nothing was sent".to_owned(),
             n => format!("{n} lines cannot be sent; nothing was sent"),

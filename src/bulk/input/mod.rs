@@ -10,6 +10,7 @@ mod duplicates;
 mod each;
 mod source;
 
+pub(super) use check::SHOWN;
 pub use check::{Checked, Problem, check};
 pub use duplicates::DuplicateGuard;
 pub use each::each_row;

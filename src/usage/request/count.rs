@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::ceiling::ceiling;
 use super::doubt::{Doubt, Doubts};
 use super::{chat, tools};
-use crate::usage::Encoding;
+use crate::usage::{Encoding, Tier};
 use crate::wire::row::endpoint;
 
 /// What a request takes in and may write, in tokens.
@@ -24,6 +24,9 @@ pub struct RequestTokens {
     pub most_each: Option<u64>,
     /// How many answers are written and paid for: `n`, `best_of`, and the number of prompts.
     pub answers: u64,
+    /// The service tier that is asked for, the standard one where none is; `None` for one that has
+    /// no price by the token.
+    pub tier: Option<Tier>,
     /// Why the count of the input is an estimate; none where published rules give it exactly.
     pub doubts: Doubts,
 }
@@ -84,7 +87,16 @@ pub fn count_request(url: &str, model: Option<&str>, body: &[u8]) -> RequestToke
     }
     let (most_each, answers) = ceiling(kind, &request);
     let (longest, inputs) = sum.lists.unwrap_or((sum.tokens, 1));
-    RequestTokens { input: sum.tokens, longest, inputs, most_each, answers, doubts: sum.doubts }
+    let tier = Tier::of_answer(request.get("service_tier").and_then(Value::as_str));
+    RequestTokens {
+        input: sum.tokens,
+        longest,
+        inputs,
+        most_each,
+        answers,
+        tier,
+        doubts: sum.doubts,
+    }
 }
 
 fn kind(url: &str, request: &Map<String, Value>, model: &str) -> Kind {
@@ -116,6 +128,7 @@ fn text_alone(model: &str, text: &str) -> RequestTokens {
         longest: sum.tokens,
         inputs: 1,
         answers: 1,
+        tier: Some(Tier::Standard),
         doubts: sum.doubts,
         ..RequestTokens::default()
     }

@@ -2,6 +2,7 @@
 //!
 //! - `codes` - each exit code.
 //! - `control` - limits that change while a run goes on.
+//! - `estimate` - what a run would cost.
 //! - `input` - each kind of line, each way in, each endpoint.
 //! - `output` - what is written where.
 //! - `resume` - the same command again.
@@ -13,6 +14,7 @@
 
 mod codes;
 mod control;
+mod estimate;
 mod input;
 mod invalid;
 mod killed;
