@@ -34,7 +34,7 @@ fn texts(c: &mut Criterion) {
         });
     }
     let request = serde_json::json!({"model": "gpt-4o-mini", "max_tokens": 100,
-        "messages": [{"role": "user", "content": &ENGLISH.repeat(3)[..1_000]}]});
+        "messages": [{"role": "user", "content": &ENGLISH.repeat(4)[..1_000]}]});
     let request = request.to_string().into_bytes();
     group.throughput(Throughput::Elements(1));
     group.bench_function("a request of 1 KB", |b| {

@@ -49,7 +49,7 @@ pub fn estimate(args: &Args) -> Result<ExitCode, Failure> {
     if !args.limit_group.is_empty() {
         config = config.limit_groups(args.limit_group.join(","));
     }
-    config.validate()?;
+    requests::check_without_key(&config)?;
     let mut prices = Prices::builtin();
     if let Some(path) = &args.prices {
         prices = prices.with_file(path)?;

@@ -3,6 +3,7 @@
 use crate::args::Requests;
 use crate::failure::Failure;
 use openai_bulk::Error;
+use openai_bulk::config::{ApiKey, Config};
 use openai_bulk::wire::row::{ENDPOINTS, Format, endpoint};
 use openai_bulk::wire::template::Template;
 use std::fs;
@@ -24,6 +25,12 @@ pub fn format(args: &Requests, model: &str) -> Result<Format, Failure> {
         format.template = Some(read_template(template)?);
     }
     Ok(format)
+}
+
+/// Checks the settings of a command that sends nothing, so that it needs no key.
+pub fn check_without_key(config: &Config) -> Result<(), Failure> {
+    let config = config.clone().api_type("openai").base_url("http://127.0.0.1");
+    Ok(config.api_key(ApiKey::new("sk-none")?).validate()?)
 }
 
 /// A template that was typed, or the file that has it.

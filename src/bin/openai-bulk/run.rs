@@ -135,6 +135,10 @@ fn config(args: &Run, simulator: &mut Option<Simulator>) -> Result<Config, Failu
         }
     }
     config = limits(args, config);
+    if args.dry_run {
+        requests::check_without_key(&config)?;
+        return Ok(config);
+    }
     config.validate()?;
     Ok(machine::fit(config, files_per_request))
 }

@@ -11,6 +11,7 @@ const PRICES: &str = r#"{"format":1,"as_of":"2026-01-02","models":{
     "m":{"max_input":1000,"max_output":100,"standard":{"input":1,"output":10},
          "flex":{"input":0.5,"output":5},"batch":{"input":0.25,"output":2.5}},
     "open":{"standard":{"input":1,"output":10}},
+    "long":{"standard":{"input":1,"output":10},"long":{"above":11,"standard":{"input":2,"output":15}}},
     "embed":{"max_input":100,"standard":{"input":2,"output":0},"batch":{"input":1,"output":0}}}}"#;
 
 fn survey(folder: &Path, input: &str) -> Survey {
@@ -76,6 +77,12 @@ fn what_is_not_known_is_not_nothing() {
     let json = serde_json::to_value(&estimate).unwrap();
     assert_eq!(json["models"]["nobody"]["live"]["low"], serde_json::Value::Null);
     assert_eq!(json["sums"]["live"]["low"], "0.000044");
+}
+
+#[test]
+fn a_long_row_pays_the_rates_for_long_ones_for_all_its_tokens() {
+    let estimate = estimate(&chat("a", "long", ""), |s| s.expected_output(Some(5))).unwrap();
+    assert_eq!(picodollars(estimate.sums.live.expected), Some((12 * 2 + 5 * 15) * 1_000_000));
 }
 
 #[test]

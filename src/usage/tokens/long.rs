@@ -16,6 +16,8 @@ use super::engine;
 
 /// How many bytes are merged at once: a multiple of the length of every character.
 const WINDOW: usize = 120;
+/// How many windows are remembered: enough for a repeated character to come round.
+const REMEMBERED: usize = 32;
 /// How many tokens before a window are merged again with it at first.
 const AGAIN: usize = 2;
 
@@ -115,22 +117,33 @@ impl Tables {
         }
         let first = tokens.len();
         let mut done = 0;
-        // The bytes that were merged last, and their tokens: in a repeated character, the next ones
-        // are the same.
-        let mut last = (&piece[..0], Vec::new());
+        // The bytes that were merged last, and their tokens: where a character is repeated, the next
+        // ones are the same.
+        let mut seen: Vec<(&[u8], Vec<u32>)> = Vec::with_capacity(REMEMBERED);
+        let mut oldest = 0;
         while done < piece.len() {
             let end = (done + WINDOW).min(piece.len());
             let mut again = AGAIN;
             loop {
                 let kept = tokens.len().saturating_sub(again).max(first);
                 let bytes = &piece[done - self.length(&tokens[kept..])..end];
-                if last.0 != bytes {
-                    last = (bytes, self.merge(bytes));
-                }
+                let at = match seen.iter().position(|(seen, _)| *seen == bytes) {
+                    Some(at) => at,
+                    None if seen.len() < REMEMBERED => {
+                        seen.push((bytes, self.merge(bytes)));
+                        seen.len() - 1
+                    }
+                    None => {
+                        oldest = (oldest + 1) % REMEMBERED;
+                        seen[oldest] = (bytes, self.merge(bytes));
+                        oldest
+                    }
+                };
+                let merged = &seen[at].1;
                 // The first of them stays what it was, and so does its neighbour on the left.
-                if kept == first || last.1[0] == tokens[kept] {
+                if kept == first || merged[0] == tokens[kept] {
                     tokens.truncate(kept);
-                    tokens.extend(&last.1);
+                    tokens.extend(merged);
                     break;
                 }
                 again *= 2;

@@ -69,6 +69,21 @@ fn a_dry_run_says_the_same_and_sends_nothing() {
 }
 
 #[test]
+fn neither_needs_a_key() {
+    let folder = Folder::new();
+    folder.write("in.jsonl", chats(2));
+    let official = |args: &[&str]| {
+        let program = folder.program().args(args.iter().copied());
+        program.env("OPENAI_BASE_URL", "https://api.openai.com/v1").run()
+    };
+    official(&["estimate", "in.jsonl"]).ended(0);
+    official(&["run", "in.jsonl", "-o", "out.jsonl", "--dry-run"]).ended(0);
+    official(&["run", "in.jsonl", "-o", "out.jsonl"]).ended(1).said(&["OPENAI_API_KEY"]);
+    official(&["estimate", "in.jsonl", "--requests-per-minute", "0"]).ended(1);
+    official(&["tokens", "in.jsonl"]).ended(0);
+}
+
+#[test]
 fn what_is_answered_is_not_paid_again() {
     let (folder, simulator) = (Folder::new(), simulator());
     folder.write("in.jsonl", chats(5));
