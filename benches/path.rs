@@ -9,6 +9,7 @@ use openai_bulk::error::TransportError;
 use openai_bulk::policy::retry::Rules;
 use openai_bulk::simulator::Simulator;
 use openai_bulk::transport::{Answer, Exchange, Http, HttpOptions, Method, Transport};
+use openai_bulk::usage::Prices;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ fn dispatcher(transport: impl Transport, max_concurrency: usize) -> Arc<Dispatch
         deadline: Duration::from_secs(600),
         hedge: 0.0,
         headers: vec![("Authorization".into(), "Bearer sk-bench".into())],
+        prices: Arc::new(Prices::builtin()),
+        purse: None,
         observer: None,
     })
 }

@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::policy::backoff::Backoff;
 use crate::policy::{breaker, retry};
 use crate::transport::{Http, HttpOptions, Transport};
+use crate::usage::{Prices, Purse, Standing};
 use std::fmt;
 use std::sync::Arc;
 
@@ -78,6 +79,17 @@ impl Client {
         self.gate().set_limits(limits, self.caller.dispatcher.clock.now());
     }
 
+    /// What a token costs, as this client counts it.
+    pub fn prices(&self) -> &Prices {
+        &self.caller.dispatcher.prices
+    }
+
+    /// What was spent against the client's cap, and what is held for requests in flight; `None`
+    /// without a cap.
+    pub fn spending(&self) -> Option<Standing> {
+        self.caller.dispatcher.purse.as_ref().map(|purse| purse.standing())
+    }
+
     /// The gate, which tells what is in flight and the limits in force.
     pub fn gate(&self) -> &Arc<Gate> {
         &self.caller.dispatcher.gate
@@ -128,6 +140,7 @@ impl ClientBuilder {
             None => Arc::new(Http::new(http_options(&config, clock.clone()))?),
         };
         let endpoint = config.get_endpoint()?;
+        let caps = config.get_caps();
         let headers = endpoint.headers(config.load_key()?.as_ref());
         let dispatcher = Dispatcher {
             transport,
@@ -138,6 +151,8 @@ impl ClientBuilder {
             deadline: config.get_deadline(),
             hedge: config.get_hedge(),
             headers,
+            prices: Arc::new(config.load_prices()?),
+            purse: caps.is_some().then(|| Purse::new(caps, None)),
             observer,
         };
         let address = Arc::new(move |path: &str, model: &str| endpoint.url(path, Some(model)));

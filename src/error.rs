@@ -50,6 +50,9 @@ pub enum Error {
     /// The server was out of order for longer than the circuit breaker may stay open.
     #[error(transparent)]
     CircuitOpen(Box<CircuitOpen>),
+    /// A cap of money or tokens is reached: nothing more is sent.
+    #[error(transparent)]
+    OverCap(Box<OverCap>),
     /// The caller ended it.
     #[error("cancelled")]
     Cancelled,
@@ -146,13 +149,42 @@ impl Error {
     }
 
     /// Whether the error concerns the account or the server as a whole, so that no other request
-    /// can succeed either: a bad key, no quota, a refused country, an open circuit.
+    /// can succeed either: a bad key, no quota, a refused country, an open circuit, a cap that is
+    /// reached.
     pub fn is_fatal_for_run(&self) -> bool {
         match self {
             Error::Api(e) | Error::RateLimit(e) => e.fatal,
-            Error::CircuitOpen(_) => true,
+            Error::CircuitOpen(_) | Error::OverCap(_) => true,
             _ => false,
         }
+    }
+}
+
+/// A cap that is reached: the next request might pass it.
+///
+/// Amounts are written as they are shown, `$4.98` or `12000 tokens`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the cap of {cap} is reached: {spent} counted so far, and the next request may use up to {needed}"
+)]
+#[non_exhaustive]
+pub struct OverCap {
+    /// The cap.
+    pub cap: String,
+    /// What was counted against it, attempts that were maybe billed included.
+    pub spent: String,
+    /// What the request may use at most: raise the cap by what is missing, or let it write less.
+    pub needed: String,
+}
+
+impl OverCap {
+    /// A cap of which `spent` is used, so that `needed` does not fit.
+    pub fn new(
+        cap: impl Into<String>,
+        spent: impl Into<String>,
+        needed: impl Into<String>,
+    ) -> OverCap {
+        OverCap { cap: cap.into(), spent: spent.into(), needed: needed.into() }
     }
 }
 

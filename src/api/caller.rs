@@ -5,6 +5,7 @@ use crate::clock::Stop;
 use crate::dispatch::{Call, Dispatcher, Facts, Reply};
 use crate::error::{Error, Undecodable};
 use crate::transport::Method;
+use crate::usage::Cost;
 use crate::wire::headers::RateReport;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -33,6 +34,7 @@ type Known = HashMap<Box<str>, HashMap<Box<str>, Destination>>;
 struct Destination {
     url: Arc<str>,
     group: Arc<str>,
+    model: Arc<str>,
 }
 
 impl Caller {
@@ -69,7 +71,7 @@ impl Caller {
         body: impl Into<Box<[u8]>>,
     ) -> Call {
         let to = self.resolve(path, model);
-        Call::new(method, to.url, body, to.group)
+        Call::new(method, to.url, body, to.group).asking(to.model)
     }
 
     fn resolve(&self, path: &str, model: &str) -> Destination {
@@ -78,7 +80,7 @@ impl Caller {
             return found.clone();
         }
         let (url, group) = ((self.address)(path, model).into(), self.groups.group(model));
-        let found = Destination { url, group };
+        let found = Destination { url, group, model: model.into() };
         known.entry(path.into()).or_default().insert(model.into(), found.clone());
         found
     }
@@ -105,7 +107,13 @@ pub fn read<T: serde::de::DeserializeOwned>(reply: Reply) -> Result<Response<T>,
         error.attempts = reply.facts.attempts;
         Error::Decode(Box::new(error))
     })?;
-    Ok(Response { value, request_id: reply.request_id, limits: reply.report, facts: reply.facts })
+    Ok(Response {
+        value,
+        request_id: reply.request_id,
+        limits: reply.report,
+        cost: reply.cost,
+        facts: reply.facts,
+    })
 }
 
 /// A reply, and what it took to get it. It can be used as if it were the reply itself.
@@ -118,6 +126,8 @@ pub struct Response<T> {
     pub request_id: Option<Box<str>>,
     /// What the server's headers said of its limits.
     pub limits: RateReport,
+    /// What it cost, if its price is known; see [`cost`](crate::usage::cost).
+    pub cost: Option<Cost>,
     /// Attempts, latency and waiting.
     pub facts: Facts,
 }

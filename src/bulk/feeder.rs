@@ -2,10 +2,12 @@
 
 use super::input::{DuplicateGuard, Source};
 use super::journal::{Index, Known};
+use super::run::Unpriced;
 use crate::api::Caller;
 use crate::dispatch::{Intake, Job};
 use crate::error::Error;
 use crate::transport::Method;
+use crate::usage::Caps;
 use crate::wire::row::{Format, Row, RowError, id_hash};
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
@@ -57,6 +59,7 @@ pub(super) struct Feeder {
     pub(super) format: Format,
     pub(super) known: Arc<Index>,
     pub(super) skip_invalid: bool,
+    pub(super) caps: Caps,
     pub(super) caller: Arc<Caller>,
     pub(super) intake: Intake<Ticket>,
     pub(super) feeding: Arc<Feeding>,
@@ -94,7 +97,15 @@ impl Feeder {
                         continue;
                     }
                     Known::Changed => return Err(changed(&row)),
-                    Known::New | Known::Failed => self.send(row, index),
+                    Known::New | Known::Failed => {
+                        // A file was looked through before.
+                        if self.source.is_stream() {
+                            let mut unpriced = Unpriced::new(&self.caller, self.caps);
+                            unpriced.look(&row);
+                            unpriced.refuse(&self.source.name())?;
+                        }
+                        self.send(row, index)
+                    }
                 },
                 Err(error) if self.skip_invalid => self.fail(error, index),
                 Err(error) => return Err(error.in_file(&self.source.name())),

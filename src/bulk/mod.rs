@@ -7,10 +7,15 @@
 //! - `estimate` - what the rows of an input come to, before they are sent.
 //! - `feeder` - pulls rows from the input.
 //! - `journal` - the output, which tells at the same time what is done.
+//! - `costs` - what a run cost: [`Costs`].
+//! - `earlier` - what the answers that an output holds have cost.
+//! - `spent` - the most that may have been spent for an output, in a file beside it.
 //! - `record` - the line of output that a row ends in.
 //! - `snapshot` - where a run stands.
 //! - `summary` - what a run did.
 
+mod costs;
+mod earlier;
 pub mod estimate;
 mod feeder;
 pub mod input;
@@ -20,8 +25,10 @@ mod record;
 mod results;
 mod run;
 mod snapshot;
+mod spent;
 mod summary;
 
+pub use costs::{CapUse, Costs, ModelCost};
 pub use par::{ParRequests, ParSend};
 pub use results::{Bulk, Outcome, Results};
 pub use run::FileRun;

@@ -4,6 +4,7 @@ use super::feeder::Ticket;
 use super::summary::kind;
 use crate::dispatch::{Facts, Reply};
 use crate::error::{ApiError, Error};
+use crate::usage::Money;
 use crate::wire::row::{OutputLine, Response, fingerprint_hex};
 use serde::Serialize;
 use serde_json::json;
@@ -21,6 +22,16 @@ struct Run<'a> {
     latency_ms: f64,
     waiting_ms: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    asked: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counted_cost: Option<Money>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counted_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    maybe_cost: Option<Money>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    maybe_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<&'a RawValue>,
 }
 
@@ -32,6 +43,9 @@ pub(super) fn write(
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
     let millis = |time: std::time::Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
+    let reply = result.as_ref().ok();
+    let counted = reply.and_then(|reply| reply.counted.as_deref());
+    let is_doubtful = facts.maybe_billed > 0;
     let run = Run {
         ok: result.is_ok(),
         line: row.line,
@@ -41,6 +55,11 @@ pub(super) fn write(
         maybe_billed: facts.maybe_billed,
         latency_ms: millis(facts.latency),
         waiting_ms: millis(facts.waited),
+        asked: reply.and_then(|reply| reply.asked.as_deref()),
+        counted_cost: counted.map(|amount| amount.money),
+        counted_tokens: counted.map(|amount| amount.tokens),
+        maybe_cost: is_doubtful.then_some(facts.maybe_cost),
+        maybe_tokens: is_doubtful.then_some(facts.maybe_tokens),
         metadata: row.metadata.as_deref(),
     };
     let id = format!("batch_req_{:016x}", row.id_hash);

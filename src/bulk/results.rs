@@ -4,6 +4,7 @@ use crate::api::{self, Caller, Request, Response};
 use crate::clock::Stop;
 use crate::dispatch::{Delivered, Facts, HeldBack, Job, Pool, PoolOptions, Progress};
 use crate::error::{Error, Partial};
+use crate::usage::{Caps, Money, Purse};
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -18,12 +19,20 @@ pub struct Bulk {
     window: Option<usize>,
     stop: Stop,
     share: f64,
+    caps: Caps,
 }
 
 impl Bulk {
     /// Bulk sending through `caller`; most often made by `Client::bulk`.
     pub fn new(caller: Arc<Caller>) -> Bulk {
-        Bulk { caller, is_ordered: false, window: None, stop: Stop::new(), share: 1.0 }
+        Bulk {
+            caller,
+            is_ordered: false,
+            window: None,
+            stop: Stop::new(),
+            share: 1.0,
+            caps: Caps::default(),
+        }
     }
 
     /// Gives the outcomes in the order of the requests. Default: as they come.
@@ -43,6 +52,22 @@ impl Bulk {
     /// as much as one of 1. Single requests have 1. Default: 1.
     pub fn share(mut self, share: f64) -> Bulk {
         self.share = share;
+        self
+    }
+
+    /// The most that this run may cost, in US dollars, attempts included that may have been billed
+    /// without an answer. When what is next does not fit, it comes out as
+    /// [`Error::OverCap`], and what was not sent as cancelled. A request whose price is not known is
+    /// refused. Default: none; the client's own cap counts in any case.
+    pub fn max_cost(mut self, most: impl Into<Option<Money>>) -> Bulk {
+        self.caps.money = most.into();
+        self
+    }
+
+    /// The most tokens that this run may use, read and written together; as
+    /// [`max_cost`](Bulk::max_cost). Default: none.
+    pub fn max_tokens_total(mut self, most: impl Into<Option<u64>>) -> Bulk {
+        self.caps.tokens = most.into();
         self
     }
 
@@ -123,7 +148,9 @@ impl Bulk {
     }
 
     pub(super) fn options(&self) -> PoolOptions {
-        PoolOptions::new(self.window, &self.stop).share(self.share)
+        let client = &self.caller.dispatcher.purse;
+        let purse = self.caps.is_some().then(|| Purse::new(self.caps, client.clone()));
+        PoolOptions::new(self.window, &self.stop).share(self.share).purse(purse)
     }
 }
 

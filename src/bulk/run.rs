@@ -1,16 +1,20 @@
 //! From a file of requests to a file of answers.
 
+use super::costs::CapUse;
+use super::earlier::Earlier;
 use super::feeder::{self, Feeding, Ticket};
 use super::input::{DuplicateGuard, Source, check};
 use super::journal::{Fsync, Journal, Known, Options};
 use super::record;
 use super::snapshot::{Snapshot, Speed};
+use super::spent::SpentFile;
 use super::summary::{Limit, LimitChange, Status, Summary, Tally};
 use crate::api::Caller;
 use crate::clock::{Stage, Stop, Time};
 use crate::dispatch::{Delivered, Pool, PoolOptions, Received};
 use crate::error::Error;
-use crate::wire::row::Format;
+use crate::usage::{Amount, Capped, Caps, Money, Most, Purse, Reach, Standing};
+use crate::wire::row::{Format, Row};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,6 +38,7 @@ pub struct FileRun {
     skip_invalid: bool,
     fsync: Fsync,
     window: Option<usize>,
+    caps: Caps,
     stop: Stop,
 }
 
@@ -54,6 +59,7 @@ impl FileRun {
             skip_invalid: false,
             fsync: Fsync::Interval(Duration::from_secs(1)),
             window: None,
+            caps: Caps::default(),
             stop: Stop::new(),
         }
     }
@@ -95,6 +101,22 @@ impl FileRun {
         self
     }
 
+    /// The most that the run may cost, in US dollars: together with what the answers cost that the
+    /// output holds already, and with what attempts may have cost that brought no answer. The run
+    /// ends when what is left does not fit; see [`Status::Capped`]. Default: none; the client's own
+    /// cap counts in any case.
+    pub fn max_cost(mut self, most: impl Into<Option<Money>>) -> FileRun {
+        self.caps.money = most.into();
+        self
+    }
+
+    /// The most tokens that the run may use, read and written together; as
+    /// [`max_cost`](FileRun::max_cost). Default: none.
+    pub fn max_tokens_total(mut self, most: impl Into<Option<u64>>) -> FileRun {
+        self.caps.tokens = most.into();
+        self
+    }
+
     /// Ends the run early. Default: a stop that nobody holds.
     pub fn stop(mut self, stop: &Stop) -> FileRun {
         self.stop = stop.clone();
@@ -115,7 +137,8 @@ impl FileRun {
         }
         let (mut journal, total) = self.open(&source)?;
         journal.probe()?;
-        let options = PoolOptions::new(self.window, &self.stop);
+        let purse = self.purse(&journal)?;
+        let options = PoolOptions::new(self.window, &self.stop).purse(purse.clone());
         let (pool, intake) = Pool::start(self.caller.dispatcher.clone(), options);
         let feeding = Arc::new(Feeding::default());
         feeder::start(feeder::Feeder {
@@ -123,6 +146,7 @@ impl FileRun {
             format: std::mem::take(&mut self.format),
             known: journal.known(),
             skip_invalid: self.skip_invalid,
+            caps: self.all_caps(),
             caller: self.caller.clone(),
             intake,
             feeding: feeding.clone(),
@@ -132,6 +156,7 @@ impl FileRun {
             is_streamed_in_order: self.is_ordered && journal.is_sink(),
             run: &self,
             pool,
+            purse,
             journal,
             feeding,
             tally: Tally::default(),
@@ -149,6 +174,44 @@ impl FileRun {
         running.end(&mut show)
     }
 
+    /// What the run may spend, less what its output has cost already.
+    fn purse(&self, journal: &Journal) -> Result<Option<Arc<Purse>>, Error> {
+        if !self.caps.is_some() {
+            return Ok(None);
+        }
+        let dispatcher = &self.caller.dispatcher;
+        let purse = Purse::new(self.caps, dispatcher.purse.clone());
+        if journal.is_sink() {
+            return Ok(Some(purse));
+        }
+        let told = Earlier::read(&self.output, &dispatcher.prices, self.caps)?.amount;
+        let file = SpentFile::beside(&self.output);
+        if self.is_fresh {
+            file.remove()?;
+        }
+        let spent = file.read()?;
+        purse.count_earlier(Amount {
+            money: told.money.max(spent.money),
+            tokens: told.tokens.max(spent.tokens),
+        });
+        purse.mark(file.writer()?);
+        Ok(Some(purse))
+    }
+
+    /// Writes down what counts against the cap as far as the output does not tell it.
+    fn end_spending(&self, purse: &Purse) -> Result<(), Error> {
+        let prices = &self.caller.dispatcher.prices;
+        let told = Earlier::read(&self.output, prices, Caps::default())?.amount;
+        SpentFile::beside(&self.output).end(purse.standing().taken(), told)
+    }
+
+    /// The caps that a row has to be known for: those of the run and of the client.
+    fn all_caps(&self) -> Caps {
+        let client = self.caller.dispatcher.purse.as_ref();
+        let client = client.map(|purse| purse.standing().caps).unwrap_or_default();
+        Caps { money: self.caps.money.or(client.money), tokens: self.caps.tokens.or(client.tokens) }
+    }
+
     /// Opens the output and checks the whole input against it, before anything is sent.
     fn open(&self, source: &Source) -> Result<(Journal, Option<u64>), Error> {
         let options =
@@ -158,7 +221,9 @@ impl FileRun {
         }
         if self.is_fresh {
             // The old answers go only when the input is known to be good.
-            let checked = check(source, &self.format, self.skip_invalid, |_| {})?;
+            let mut unpriced = Unpriced::new(&self.caller, self.all_caps());
+            let checked = check(source, &self.format, self.skip_invalid, |row| unpriced.look(row))?;
+            unpriced.refuse(&source.name())?;
             return Ok((
                 Journal::open(&self.output, options())?,
                 Some(checked.rows + checked.total()),
@@ -167,6 +232,7 @@ impl FileRun {
         let journal = Journal::open(&self.output, options())?;
         let known = journal.known();
         let mut changed = None;
+        let mut unpriced = Unpriced::new(&self.caller, self.all_caps());
         // Where lines are skipped, a row with the id of an earlier one is never compared.
         let mut guard = self.skip_invalid.then(DuplicateGuard::new);
         let checked = check(source, &self.format, self.skip_invalid, |row| {
@@ -174,7 +240,11 @@ impl FileRun {
             if is_first && changed.is_none() && known.state_of(row) == Known::Changed {
                 changed = Some(journal.changed(row));
             }
+            if known.state_of(row) != Known::Done {
+                unpriced.look(row);
+            }
         })?;
+        unpriced.refuse(&source.name())?;
         match changed {
             Some(error) => Err(error),
             None => Ok((journal, Some(checked.rows + checked.total()))),
@@ -182,10 +252,56 @@ impl FileRun {
     }
 }
 
+/// Rows of which it is not known what they may cost at most, where that is capped.
+pub(super) struct Unpriced<'a> {
+    caller: &'a Caller,
+    caps: Caps,
+    count: u64,
+    first: Option<(u64, String)>,
+}
+
+impl<'a> Unpriced<'a> {
+    pub(super) fn new(caller: &'a Caller, caps: Caps) -> Unpriced<'a> {
+        Unpriced { caller, caps, count: 0, first: None }
+    }
+
+    /// Looks at a row that is to be sent.
+    pub(super) fn look(&mut self, row: &Row) {
+        if !self.caps.is_some() {
+            return;
+        }
+        let prices = &self.caller.dispatcher.prices;
+        let model = row.model.as_deref().unwrap_or_default();
+        let reach = Reach::read(&row.body);
+        let most = reach.most(prices, model);
+        let capped = match (self.caps, most) {
+            (Caps { money: Some(_), .. }, Most { money: None, .. }) => Capped::Money,
+            (Caps { tokens: Some(_), .. }, Most { tokens: None, .. }) => Capped::Tokens,
+            _ => return,
+        };
+        self.count += 1;
+        let why = || (row.line, reach.why_unknown(prices, model, capped));
+        self.first.get_or_insert_with(why);
+    }
+
+    /// Refuses if there is such a row: nothing was sent.
+    pub(super) fn refuse(self, file: &str) -> Result<(), Error> {
+        let Some((line, why)) = self.first else { return Ok(()) };
+        let others = match self.count {
+            1 => String::new(),
+            count => format!(" (and {} more rows)", count - 1),
+        };
+        let message = format!("the cap cannot be kept: {why}{others}");
+        Err(Error::invalid(format!("{file}:{line}"), message))
+    }
+}
+
 /// A run while it goes on.
 struct Running<'a> {
     run: &'a FileRun,
     pool: Pool<Ticket>,
+    /// The run's own purse, if it has a cap of its own.
+    purse: Option<Arc<Purse>>,
     journal: Journal,
     feeding: Arc<Feeding>,
     tally: Tally,
@@ -310,6 +426,7 @@ impl Running<'_> {
         let progress = self.pool.progress();
         let rows = &self.tally.rows;
         let gate = &self.run.caller.dispatcher.gate;
+        let capped = self.standing().filter(|at| at.caps.money.is_some());
         let limit = self.groups.first().filter(|_| self.groups.len() == 1);
         Snapshot {
             total: self.total,
@@ -317,6 +434,10 @@ impl Running<'_> {
             succeeded: rows.succeeded,
             failed: rows.failed,
             refused: self.tally.attempts.refused,
+            cost: self.tally.costs.total,
+            unpriced: self.tally.costs.unpriced,
+            counted: capped.map(|at| at.counted().money),
+            max_cost: capped.and_then(|at| at.caps.money),
             in_flight: progress.in_flight,
             waiting: progress.waiting,
             held: progress.held,
@@ -325,6 +446,12 @@ impl Running<'_> {
             requests_per_minute_limit: limit.and_then(|group| gate.rates(group).0),
             concurrency: limit.and_then(|group| gate.concurrency(group)),
         }
+    }
+
+    /// Where the purse stands that the run spends from.
+    fn standing(&self) -> Option<Standing> {
+        let purse = self.purse.as_ref().or(self.run.caller.dispatcher.purse.as_ref());
+        purse.map(|purse| purse.standing())
     }
 
     fn end(mut self, show: &mut impl FnMut(&Snapshot)) -> Result<Summary, Error> {
@@ -343,6 +470,7 @@ impl Running<'_> {
         let wall = now.since(self.started);
         let mut summary = self.tally.summary(wall, &self.pool.held_back());
         summary.status = match (&self.stopped_by, is_interrupted) {
+            (Some(Error::OverCap(_)), _) => Status::Capped,
             (Some(_), _) => Status::Stopped,
             (None, true) => Status::Interrupted,
             (None, false) => Status::Finished,
@@ -352,6 +480,11 @@ impl Running<'_> {
         summary.rows.total = self.total.unwrap_or_else(|| self.feeding.read());
         let rows = &mut summary.rows;
         rows.not_sent = rows.total.saturating_sub(rows.done_before + rows.succeeded + rows.failed);
+        let rows = summary.rows.succeeded + summary.rows.failed;
+        summary.cost.left = summary.cost.expect(summary.rows.not_sent, rows);
+        summary.cost.cap = self.standing().as_ref().map(CapUse::new);
+        let prices = &self.run.caller.dispatcher.prices;
+        summary.cost.prices_as_of = prices.as_of().map(str::to_owned);
         for group in &self.groups {
             let rates = self.run.caller.dispatcher.gate.rates(group);
             summary.rate.limits.insert(group.to_string(), Limit::new(rates));
@@ -360,8 +493,12 @@ impl Running<'_> {
         let since = changes.iter().filter(|change| change.at >= self.started);
         summary.limit_changes = since.map(|c| LimitChange::new(c, self.started)).collect();
         summary.limit_changes_dropped = dropped;
+        let is_sink = self.journal.is_sink();
         if summary.status == Status::Finished {
             self.journal.finish(self.run.is_ordered)?;
+        }
+        if let Some(purse) = self.purse.filter(|_| !is_sink) {
+            self.run.end_spending(&purse)?;
         }
         Ok(summary)
     }

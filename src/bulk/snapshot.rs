@@ -1,7 +1,9 @@
 //! Where a run stands, for a live line.
 
+use super::costs::share;
 use crate::clock::Time;
 use crate::dispatch::Held;
+use crate::usage::Money;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -19,6 +21,14 @@ pub struct Snapshot {
     pub failed: u64,
     /// Attempts that the server refused for a rate limit.
     pub refused: u64,
+    /// What the answers of this run cost so far, as far as their prices are known.
+    pub cost: Money,
+    /// Answers whose price is not known; with any, `cost` is a lower bound.
+    pub unpriced: u64,
+    /// What counts against the cap so far, earlier runs included, if money is capped.
+    pub counted: Option<Money>,
+    /// The most that may be spent, if money is capped.
+    pub max_cost: Option<Money>,
     /// Requests in flight.
     pub in_flight: usize,
     /// Rows that wait to be tried again.
@@ -39,6 +49,17 @@ impl Snapshot {
     /// Rows that need nothing more.
     pub fn done(&self) -> u64 {
         self.done_before + self.succeeded + self.failed
+    }
+
+    /// What the run will have cost at its end, if the rows that are left cost what those did that
+    /// are done; with a cap, what will count against it. `None` where that is not known.
+    pub fn projected(&self) -> Option<Money> {
+        let left = self.total?.saturating_sub(self.done());
+        let made = self.succeeded + self.failed;
+        if made == 0 || self.unpriced > 0 {
+            return None;
+        }
+        Some(self.counted.unwrap_or(self.cost) + share(self.cost, left, made))
     }
 
     /// The time that is left, if the run goes on as it did.

@@ -1,5 +1,6 @@
 //! What a run did: counted while it goes on, told at its end.
 
+use super::Costs;
 use crate::clock::Time;
 use crate::dispatch::{Adjustment, Facts, Held, HeldBack, Reply};
 use crate::error::{Error, TransportErrorKind};
@@ -27,6 +28,8 @@ pub struct Summary {
     pub attempts: Attempts,
     /// Tokens of the answers, as the server counted them.
     pub tokens: Tokens,
+    /// What it cost.
+    pub cost: Costs,
     /// From start to end, in seconds.
     pub wall_seconds: f64,
     /// What was sent a minute, against the limits.
@@ -56,6 +59,8 @@ pub enum Status {
     Interrupted,
     /// The account or the server ended it.
     Stopped,
+    /// What is left may cost more than the cap of money or tokens allows.
+    Capped,
 }
 
 /// Rows by what became of them.
@@ -195,6 +200,8 @@ pub struct Tally {
     pub attempts: Attempts,
     /// Tokens of the answers.
     pub tokens: Tokens,
+    /// What they cost.
+    pub costs: Costs,
     server: Histogram<u64>,
     waiting: Histogram<u64>,
 }
@@ -208,6 +215,7 @@ impl Default for Tally {
             rows: Rows::default(),
             attempts: Attempts::default(),
             tokens: Tokens::default(),
+            costs: Costs::default(),
             server: histogram(),
             waiting: histogram(),
         }
@@ -222,9 +230,11 @@ impl Tally {
         self.attempts.hedges += u64::from(facts.hedges);
         self.attempts.refused += u64::from(facts.refusals);
         self.attempts.maybe_billed += u64::from(facts.maybe_billed);
+        self.costs.doubt(facts);
         match result {
             Ok(reply) => {
                 self.rows.succeeded += 1;
+                self.costs.answer(reply);
                 self.server.saturating_record(micros(facts.latency));
                 self.waiting.saturating_record(micros(facts.waited));
                 if let Some(usage) = &reply.peek.usage {
@@ -253,6 +263,7 @@ impl Tally {
             rows: self.rows.clone(),
             attempts: self.attempts,
             tokens: self.tokens,
+            cost: self.costs.clone(),
             wall_seconds: wall.as_secs_f64(),
             rate: Rate {
                 requests_per_minute: self.attempts.total as f64 / minutes,
@@ -300,6 +311,7 @@ pub fn kind(error: &Error) -> String {
         Error::Validation(_) => "invalid_line".into(),
         Error::Decode(_) => "invalid_answer".into(),
         Error::CircuitOpen(_) => "circuit_open".into(),
+        Error::OverCap(_) => "over_cap".into(),
         Error::Cancelled => "cancelled".into(),
         Error::Transport(e) => match e.kind {
             TransportErrorKind::Resolve => "unknown_host",

@@ -10,6 +10,7 @@ use super::key::ApiKey;
 use super::proxies::Proxies;
 use super::values::{Config, Origin};
 use crate::error::{Error, Result};
+use crate::usage::{Caps, Prices};
 
 /// Where the key is to be taken from.
 pub(super) enum KeySource<'a> {
@@ -167,6 +168,32 @@ impl Config {
     /// The most requests in flight.
     pub fn get_max_concurrency(&self) -> usize {
         usize::try_from(self.values.max_concurrency).unwrap_or(usize::MAX)
+    }
+
+    /// The most that may be spent, in money and in tokens.
+    pub fn get_caps(&self) -> Caps {
+        Caps { money: self.values.max_cost, tokens: self.values.max_tokens_total }
+    }
+
+    /// The file of prices.
+    pub fn get_prices_file(&self) -> Option<&Path> {
+        self.values.prices_file.as_deref()
+    }
+
+    /// The prices: those that are built in, those of the file before them, as they are charged
+    /// where requests go (`eu.api.openai.com` is in the region `eu`). The file is read now.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or has a price that cannot be meant.
+    pub fn load_prices(&self) -> Result<Prices> {
+        let prices = match self.get_prices_file() {
+            Some(path) => Prices::builtin().with_file(path)?,
+            None => Prices::builtin(),
+        };
+        let endpoint = self.get_endpoint()?;
+        let region = endpoint.host().strip_suffix(".api.openai.com");
+        Ok(prices.in_region(region))
     }
 
     /// How much of a minute's limit may be spent at once before the server has told its level.

@@ -9,6 +9,7 @@ use super::proxies::Proxies;
 use super::table::find;
 use super::values::{Config, Origin};
 use crate::error::{Error, Result};
+use crate::usage::Money;
 
 /// Setters.
 impl Config {
@@ -190,6 +191,30 @@ impl Config {
     /// 10,000 requests a minute of 6 s each.
     pub fn max_concurrency(self, requests: usize) -> Config {
         self.put("OPENAI_MAX_CONCURRENCY", |v| v.max_concurrency = requests as u64)
+    }
+
+    /// The most that may be spent by the client, requests in flight at the most that they may cost
+    /// included. A price that is not known is refused then.
+    ///
+    /// `OPENAI_MAX_COST`. Default: none. Unit: US dollars. Source: own choice.
+    pub fn max_cost(self, most: impl Into<Option<Money>>) -> Config {
+        self.put("OPENAI_MAX_COST", |v| v.max_cost = most.into())
+    }
+
+    /// The most tokens that may be used by the client, read and written together.
+    ///
+    /// `OPENAI_MAX_TOKENS_TOTAL`. Default: none. Unit: tokens. Source: own choice.
+    pub fn max_tokens_total(self, most: impl Into<Option<u64>>) -> Config {
+        self.put("OPENAI_MAX_TOKENS_TOTAL", |v| v.max_tokens_total = most.into())
+    }
+
+    /// Prices that go before those that are built in; see
+    /// [`Prices::with_file`](crate::usage::Prices::with_file). The file is read by
+    /// [`Config::load_prices`].
+    ///
+    /// `OPENAI_PRICES_FILE`. Default: none. Unit: path. Source: own choice.
+    pub fn prices_file(self, path: impl Into<PathBuf>) -> Config {
+        self.put("OPENAI_PRICES_FILE", |v| v.prices_file = Some(path.into()))
     }
 
     /// How much of a minute's limit may be spent at once before the server has told its level.

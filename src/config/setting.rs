@@ -8,6 +8,7 @@ use super::key::{self, ApiKey};
 use super::units::{format_duration, format_size, parse_duration, parse_size};
 use super::values::Values;
 use crate::api::LimitGroups;
+use crate::usage::Money;
 
 /// A setting, as data for tables of help.
 #[derive(Debug)]
@@ -66,6 +67,12 @@ pub(super) enum Slot<'a> {
         min: f64,
         max: f64,
     },
+    /// An amount of money that need not be there.
+    Money {
+        at: &'a mut Option<Money>,
+        min: Money,
+        max: Money,
+    },
     /// Text that a header, a query or a body can carry.
     Text(&'a mut Option<String>),
     Choice(&'a mut Option<String>, &'static [&'static str]),
@@ -96,6 +103,8 @@ impl Slot<'_> {
             Slot::Limit { at, .. } if text.eq_ignore_ascii_case("none") => **at = None,
             Slot::Limit { at, .. } => **at = Some(parse_count(text)?),
             Slot::Size { at, .. } => **at = parse_size(text).ok()?,
+            Slot::Money { at, .. } if text.eq_ignore_ascii_case("none") => **at = None,
+            Slot::Money { at, .. } => **at = Some(Money::parse(text).ok()?),
             Slot::Share { at, .. } => **at = text.parse().ok()?,
             Slot::Choice(at, _) => **at = Some(text.to_ascii_lowercase()),
             Slot::Text(at) | Slot::Url(at) | Slot::Groups(at) => **at = Some(text.into()),
@@ -114,6 +123,7 @@ impl Slot<'_> {
             }
             Slot::Limit { at, min, max } => at.is_none_or(|n| (*min..=*max).contains(&n)),
             Slot::Share { at, min, max } => (min..=max).contains(&&**at),
+            Slot::Money { at, min, max } => at.is_none_or(|sum| (*min..=*max).contains(&sum)),
             Slot::Text(Some(text)) => is_plain(text),
             Slot::Groups(Some(text)) => LimitGroups::parse(text).is_some(),
             Slot::Choice(Some(text), all) => all.contains(&text.as_str()),
@@ -156,6 +166,9 @@ impl Slot<'_> {
                 format!("a size from {} to {}", format_size(*min), format_size(*max))
             }
             Slot::Share { min, max, .. } => format!("a number from {min} to {max}"),
+            Slot::Money { min, max, .. } => {
+                format!("an amount of dollars from {min} to {max}, or none")
+            }
             Slot::Text(_) => "visible ASCII characters without spaces".into(),
             Slot::Choice(_, all) => all.join(" or "),
             Slot::Groups(_) => "`pattern=name` pairs with commas between, `*` at the end of a \
@@ -177,6 +190,7 @@ impl Slot<'_> {
             Slot::Limit { at, .. } => at.map(|n| n.to_string()),
             Slot::Size { at, .. } => Some(format_size(**at)),
             Slot::Share { at, .. } => Some(at.to_string()),
+            Slot::Money { at, .. } => at.map(|sum| format!("${}", sum.to_decimal())),
             Slot::Text(at) | Slot::Choice(at, _) | Slot::Groups(at) => {
                 at.as_deref().map(unless_key)
             }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::setting::{Setting, Slot};
+use crate::usage::Money;
 
 /// Every setting, in the order in which help should list them.
 ///
@@ -227,6 +228,36 @@ static SETTINGS: &[Setting] = &[
                of 100 others; the first answer counts, and both may be billed.",
         source: "off by own choice, because it costs money",
         slot: |v| Slot::Share { at: &mut v.hedge, min: 0.0, max: 1.0 },
+    },
+    Setting {
+        name: "OPENAI_MAX_COST",
+        default: "none",
+        unit: "US dollars",
+        help: "The most that may be spent, requests in flight at the most that they may cost \
+               included.",
+        source: OWN,
+        slot: |v| Slot::Money {
+            at: &mut v.max_cost,
+            min: Money::ZERO,
+            max: Money::from_dollars(1_000_000_000),
+        },
+    },
+    Setting {
+        name: "OPENAI_MAX_TOKENS_TOTAL",
+        default: "none",
+        unit: "tokens",
+        help: "The most tokens that may be used, read and written together.",
+        source: OWN,
+        slot: |v| Slot::Limit { at: &mut v.max_tokens_total, min: 0, max: 1_000_000_000_000_000 },
+    },
+    Setting {
+        name: "OPENAI_PRICES_FILE",
+        default: "none",
+        unit: "path",
+        help: "Prices that go before those that are built in, in this program's format or in \
+               LiteLLM's.",
+        source: OWN,
+        slot: |v| Slot::Path(&mut v.prices_file),
     },
     Setting {
         name: "OPENAI_RATE_LIMIT_BURST",

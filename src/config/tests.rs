@@ -7,6 +7,7 @@ use super::setting::Slot;
 use super::values::Values;
 use super::*;
 use crate::error::Result;
+use crate::usage::Money;
 
 const KEY: &str = "sk-proj-0123456789abcdef";
 
@@ -50,6 +51,13 @@ fn edges(slot: &Slot<'_>) -> (Vec<String>, Vec<String>) {
                 "half".into(),
             ],
         ),
+        Slot::Money { min, max, .. } => {
+            let more = Money::from_picodollars(max.picodollars() + 1).to_decimal();
+            let allowed = [min, max].map(|sum| sum.to_decimal());
+            let shown = format!("${}", max.to_decimal());
+            let refused = [more.as_str(), "-1", "much", "1e3", "5 $"].map(str::to_owned);
+            ([allowed.as_slice(), &[shown]].concat(), refused.to_vec())
+        }
         Slot::Choice(_, all) => {
             (all.iter().map(ToString::to_string).collect(), vec!["other".into()])
         }

@@ -11,6 +11,7 @@ use super::proxies::Proxies;
 use super::setting::Setting;
 use super::table::{find, settings};
 use crate::error::{Error, Result};
+use crate::usage::Money;
 
 /// Every setting, with where its value came from.
 ///
@@ -58,6 +59,9 @@ pub(super) struct Values {
     pub(super) max_concurrency: u64,
     pub(super) hedge: f64,
     pub(super) rate_limit_burst: Duration,
+    pub(super) max_cost: Option<Money>,
+    pub(super) max_tokens_total: Option<u64>,
+    pub(super) prices_file: Option<PathBuf>,
     pub(super) max_retries: u64,
     pub(super) backoff_base: Duration,
     pub(super) backoff_cap: Duration,

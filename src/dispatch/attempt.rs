@@ -1,6 +1,6 @@
 //! One attempt: exchange, judge, settle, decide.
 
-use super::gate::{Permit, Settlement};
+use super::gate::{Permit, Settlement, Spent};
 use super::judge::{self, Bad, Finding, Judged, What};
 use super::{Call, Dispatcher, Event, secret};
 use crate::clock::{Stop, Time};
@@ -8,9 +8,11 @@ use crate::error::{Error, Timeout, TimeoutStage, TransportError};
 use crate::policy::breaker::Verdict;
 use crate::policy::retry::{self, Decision, Tally, Why};
 use crate::transport::{Answer, Exchange};
+use crate::usage::{Amount, Cost, Money, cost_of_answer};
 use crate::wire::answer::Peek;
 use crate::wire::fault::Class;
 use crate::wire::headers::RateReport;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What the server answered, with what it took to get it.
@@ -27,6 +29,12 @@ pub struct Reply {
     pub peek: Peek,
     /// What the headers say of the limits.
     pub report: RateReport,
+    /// What it cost, if its price is known.
+    pub cost: Option<Cost>,
+    /// The model that was asked, if the answer names none.
+    pub asked: Option<Arc<str>>,
+    /// What it was counted for against a cap, if what it cost or its tokens are not known.
+    pub counted: Option<Box<Amount>>,
     /// What it took.
     pub facts: Facts,
 }
@@ -41,6 +49,12 @@ pub struct Facts {
     pub refusals: u32,
     /// How many of them may have been billed without an answer.
     pub maybe_billed: u32,
+    /// What those may have cost at most, as far as their prices are known.
+    pub maybe_cost: Money,
+    /// Tokens that those may have used at most, as far as they have a bound.
+    pub maybe_tokens: u64,
+    /// How many of those have no known price.
+    pub maybe_unpriced: u32,
     /// How many of them were second requests beside one that took long.
     pub hedges: u32,
     /// The last exchange, from the first byte sent to the last byte received.
@@ -56,11 +70,31 @@ pub(crate) struct History {
     allowed: Duration,
     tally: Tally,
     attempts: u32,
-    maybe_billed: u32,
+    doubt: Doubt,
     hedges: u32,
     exchanging: Duration,
     latency: Duration,
     last: Option<Box<Error>>,
+}
+
+/// Attempts that may have been billed without an answer.
+#[derive(Clone, Copy, Debug, Default)]
+struct Doubt {
+    attempts: u32,
+    at_most: Amount,
+    unpriced: u32,
+}
+
+impl Doubt {
+    /// Counts one more attempt of a call.
+    fn add(&mut self, dispatcher: &Dispatcher, call: &Call) {
+        let most = call.most(&dispatcher.prices);
+        self.attempts += 1;
+        self.unpriced += u32::from(most.money.is_none());
+        let money = most.money.unwrap_or(Money::ZERO);
+        let tokens = most.tokens.unwrap_or(0);
+        self.at_most = self.at_most.plus(Amount { money, tokens });
+    }
 }
 
 /// What comes after an attempt.
@@ -79,7 +113,7 @@ impl History {
             allowed: call.deadline.unwrap_or(dispatcher.deadline),
             tally: Tally::default(),
             attempts: 0,
-            maybe_billed: 0,
+            doubt: Doubt::default(),
             hedges: 0,
             exchanging: Duration::ZERO,
             latency: Duration::ZERO,
@@ -102,7 +136,10 @@ impl History {
         Facts {
             attempts: self.attempts,
             refusals: self.tally.refusals,
-            maybe_billed: self.maybe_billed,
+            maybe_billed: self.doubt.attempts,
+            maybe_cost: self.doubt.at_most.money,
+            maybe_tokens: self.doubt.at_most.tokens,
+            maybe_unpriced: self.doubt.unpriced,
             hedges: self.hedges,
             latency: self.latency,
             waited: now.since(self.asked).saturating_sub(self.exchanging),
@@ -115,16 +152,18 @@ impl History {
     }
 
     /// One of two requests in flight failed, and the other decides.
-    pub(super) fn set_aside(&mut self, outcome: &Outcome) {
+    pub(super) fn set_aside(&mut self, dispatcher: &Dispatcher, call: &Call, outcome: &Outcome) {
         if let Finding::Bad(bad) = &outcome.judged.finding {
-            self.maybe_billed += u32::from(bad.is_maybe_billed());
+            if bad.is_maybe_billed() {
+                self.doubt.add(dispatcher, call);
+            }
             self.tally.refusals += u32::from(bad.is_refusal());
         }
     }
 
     /// One of two requests in flight is given up, because the other was answered.
-    pub(super) fn abandoned(&mut self) {
-        self.maybe_billed += 1;
+    pub(super) fn abandoned(&mut self, dispatcher: &Dispatcher, call: &Call) {
+        self.doubt.add(dispatcher, call);
     }
 
     /// The error of a call that ended while it waited: what its last attempt met says more than
@@ -228,7 +267,7 @@ pub(super) fn weigh(
     if let Finding::Bad(Bad { what: What::Undecodable { message, .. }, .. }) = &mut judged.finding {
         *message = secret::hide_text(std::mem::take(message), &dispatcher.headers);
     }
-    settle(permit, &judged, ended, latency);
+    settle(dispatcher, permit, &judged, ended, latency);
     Outcome { judged, ended, latency, exchanging: latency, timeout }
 }
 
@@ -247,13 +286,49 @@ pub(super) fn conclude(
         Finding::Good { status, body, peek } => {
             dispatcher.tell(&Event::Answered { group: &call.group, latency });
             let facts = history.facts(ended);
-            Step::Done(Box::new(Ok(Reply { status, body, request_id, peek, report, facts })))
+            let cost = cost_of_answer(&dispatcher.prices, &peek, &call.model, false);
+            let asked = peek.model.is_none().then(|| call.model.clone());
+            let counted = counted(call, &peek, cost.as_ref());
+            Step::Done(Box::new(Ok(Reply {
+                status,
+                body,
+                request_id,
+                peek,
+                report,
+                cost,
+                asked,
+                counted,
+                facts,
+            })))
         }
         Finding::Bad(bad) => next(dispatcher, call, history, bad, request_id, timeout),
     }
 }
 
-fn settle(permit: Permit, judged: &Judged, now: Time, latency: Duration) {
+/// What an answer was counted for, where something is capped and the answer does not tell all.
+fn counted(call: &Call, peek: &Peek, cost: Option<&Cost>) -> Option<Box<Amount>> {
+    if cost.is_some() && peek.usage.is_some() {
+        return None;
+    }
+    let most = call.most.get()?;
+    let money = cost.map(|cost| cost.total).or(most.money).unwrap_or(Money::ZERO);
+    let tokens = peek.usage.as_ref().map(|usage| usage.total).or(most.tokens).unwrap_or(0);
+    Some(Box::new(Amount { money, tokens }))
+}
+
+/// What an answer used, if something was held for it; as far as that is not known, it is what was
+/// held.
+fn used(dispatcher: &Dispatcher, permit: &Permit, peek: &Peek) -> Option<Amount> {
+    let payment = permit.payment.as_ref()?;
+    let held = payment.reservation.held();
+    let cost = cost_of_answer(&dispatcher.prices, peek, &payment.model, false);
+    Some(Amount {
+        money: cost.map_or(held.money, |cost| cost.total),
+        tokens: peek.usage.as_ref().map_or(held.tokens, |usage| usage.total),
+    })
+}
+
+fn settle(dispatcher: &Dispatcher, permit: Permit, judged: &Judged, now: Time, latency: Duration) {
     let good = Settlement {
         verdict: Verdict::Ok,
         is_connect_failure: false,
@@ -265,11 +340,13 @@ fn settle(permit: Permit, judged: &Judged, now: Time, latency: Duration) {
         refused: None,
         report: &judged.report,
         used: None,
+        spent: Spent::Nothing,
     };
     match &judged.finding {
         Finding::Good { peek, .. } => {
-            let used = peek.usage.as_ref().map(|usage| usage.total);
-            permit.settle(now, &Settlement { used, ..good });
+            let total = peek.usage.as_ref().map(|usage| usage.total);
+            let spent = Spent::Used(used(dispatcher, &permit, peek));
+            permit.settle(now, &Settlement { used: total, spent, ..good });
         }
         Finding::Bad(bad) => {
             let verdict = bad.verdict();
@@ -281,6 +358,7 @@ fn settle(permit: Permit, judged: &Judged, now: Time, latency: Duration) {
                 is_sent: bad.is_sent(),
                 is_overload: bad.is_overload(),
                 refused: bad.refused(),
+                spent: if bad.is_maybe_billed() { Spent::Doubtful } else { Spent::Nothing },
                 ..good
             };
             permit.settle(now, &settlement);
@@ -297,7 +375,9 @@ fn next(
     request_id: Option<Box<str>>,
     timeout: Duration,
 ) -> Step {
-    history.maybe_billed += u32::from(bad.is_maybe_billed());
+    if bad.is_maybe_billed() {
+        history.doubt.add(dispatcher, call);
+    }
     if bad.is_exhausted() {
         return relieve(dispatcher, history);
     }

@@ -1,6 +1,6 @@
 use crate::transport::Method;
-use crate::usage::{Weight, weigh};
-use std::sync::Arc;
+use crate::usage::{Money, Most, Prices, Reach, Weight, weigh};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// A request as bytes that can be sent again: what the dispatcher works on.
@@ -15,18 +15,44 @@ pub struct Call {
     pub body: Box<[u8]>,
     /// The limit group: calls of one group share the server's limits, most often a model's name.
     pub group: Arc<str>,
+    /// The model that is asked: it tells what the call may cost.
+    pub model: Arc<str>,
     /// Tokens that the call is charged when it is admitted.
     pub weight: Weight,
     /// Time for all attempts with the waits between them, counted from when the call first asks
     /// to be admitted. `None` takes the client's.
     pub deadline: Option<Duration>,
+    /// What it may use at most, once somebody has asked.
+    pub(super) most: OnceLock<Box<Most>>,
 }
 
 impl Call {
-    /// A call with the weight of its body.
+    /// A call with the weight of its body, to a model of the name of its group.
     pub fn new(method: Method, url: Arc<str>, body: impl Into<Box<[u8]>>, group: Arc<str>) -> Call {
         let body = body.into();
         let weight = if body.is_empty() { Weight::default() } else { weigh(&body) };
-        Call { method, url, body, group, weight, deadline: None }
+        let (model, most) = (group.clone(), OnceLock::new());
+        Call { method, url, body, group, model, weight, deadline: None, most }
+    }
+
+    /// The same call to another model than its group is named after.
+    pub fn asking(mut self, model: Arc<str>) -> Call {
+        self.model = model;
+        self
+    }
+
+    /// What the call may use at most; see [`Reach`]. It is found out once, at the first time.
+    pub fn most(&self, prices: &Prices) -> Most {
+        let find = || {
+            // What asks nothing of a model costs nothing.
+            let nothing = Most { money: Some(Money::ZERO), tokens: Some(0) };
+            let is_empty = self.body.is_empty();
+            Box::new(if is_empty {
+                nothing
+            } else {
+                Reach::read(&self.body).most(prices, &self.model)
+            })
+        };
+        **self.most.get_or_init(find)
     }
 }

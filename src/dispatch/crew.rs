@@ -10,6 +10,7 @@ use super::{Dispatcher, Facts};
 use crate::clock::{Hold, Signal, Stage, Stop, Time};
 use crate::error::{Error, TransportError, TransportErrorKind};
 use crate::transport::Exchange;
+use crate::usage::Purse;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use parking_lot::Mutex;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,6 +25,8 @@ const STACK: usize = 512 * 1024;
 pub(super) struct Shared<T: Send + 'static> {
     pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) stop: Stop,
+    /// What may be spent, if that is capped.
+    pub(super) purse: Option<Arc<Purse>>,
     pub(super) window: usize,
     pub(super) feed: Mutex<Feed<T>>,
     pub(super) crew: Mutex<Crew<T>>,
@@ -172,6 +175,11 @@ impl<T: Send + 'static> Shared<T> {
         if feed.is_hopeless() && !self.is_ended.swap(true, SeqCst) {
             self.room.raise();
         }
+        // The cap has just ended the work: what waits comes out now.
+        if matches!(take, Take::Wait { held: Held::Cap, .. }) && self.is_ended.load(SeqCst) {
+            drop(feed);
+            return self.take(now, results, is_pacer);
+        }
         match &take {
             Take::Wait { until, held } if is_pacer => {
                 feed.pacer_until = *until;
@@ -211,7 +219,8 @@ impl<T: Send + 'static> Shared<T> {
             let gate = &self.dispatcher.gate;
             let mut seat = gate.seat(&race.call.group, 1.0);
             // Calls that wait for their first request go before it.
-            let permit = match gate.try_enter(now, race.call.weight, &mut seat, false) {
+            let (purse, prices) = (self.purse.as_ref(), &self.dispatcher.prices);
+            let permit = match gate.try_pay(now, &race.call, purse, prices, &mut seat, false) {
                 Ok(permit) => permit,
                 Err(_) => {
                     hedger.put_off(due, now);
@@ -361,13 +370,13 @@ impl<T: Send + 'static> Shared<T> {
                 hedger.give_back(&race.call.group);
                 return None;
             }
-            Err(_) => return race.finish(None).map(|pending| (pending, panicked())),
+            Err(_) => return race.finish(dispatcher, None).map(|pending| (pending, panicked())),
         };
         if is_first {
             hedger.took(&race.call.group, outcome.latency());
         }
         outcome.since(race.began);
-        let mut pending = race.finish(Some(&outcome))?;
+        let mut pending = race.finish(dispatcher, Some(&outcome))?;
         let history = pending.history.as_mut().expect("an admitted call has asked");
         let conclude =
             AssertUnwindSafe(|| attempt::conclude(dispatcher, &race.call, history, outcome));

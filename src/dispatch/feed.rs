@@ -8,6 +8,7 @@ use super::pool::Job;
 use super::{Call, Dispatcher};
 use crate::clock::Time;
 use crate::error::{CircuitOpen, Error};
+use crate::usage::Purse;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ pub(super) struct Pending<T> {
 #[derive(Debug)]
 pub(super) struct Feed<T> {
     share: f64,
+    /// What may be spent, if that is capped.
+    pub(super) purse: Option<Arc<Purse>>,
     lines: Vec<Line<T>>,
     groups: HashMap<Arc<str>, usize>,
     retries: Agenda<Box<Pending<T>>>,
@@ -64,6 +67,7 @@ impl<T> Feed<T> {
     pub(super) fn new(share: f64) -> Feed<T> {
         Feed {
             share,
+            purse: None,
             lines: Vec::new(),
             groups: HashMap::new(),
             retries: Agenda::new(),
@@ -116,19 +120,42 @@ impl<T> Feed<T> {
     ) -> Take<T> {
         self.wake(now);
         let mut refused: Option<Refusal> = None;
+        let mut over: Option<(usize, Box<Error>)> = None;
         for step in 0..self.lines.len() {
             let at = (self.next_line + step) % self.lines.len();
-            match self.lines[at].admit(dispatcher, self.share, now, fail) {
+            let purse = self.purse.as_ref();
+            match self.lines[at].admit(dispatcher, purse, self.share, now, fail) {
                 None => {}
                 Some(Ok((pending, permit))) => {
                     self.next_line = at + 1;
                     self.in_flight += 1;
                     return Take::Go(pending, permit);
                 }
+                Some(Err(Refusal { unpaid: Some(error), .. })) => over = over.or(Some((at, error))),
                 Some(Err(refusal)) => refused = Some(sooner(refused, refusal)),
             }
         }
+        if let Some((at, error)) = over {
+            return self.end_by_cap(at, *error, refused, fail);
+        }
         self.wait(refused, is_full)
+    }
+
+    /// The first call of a line cannot be paid for. As long as another call may be, that waits for
+    /// something else, nothing is lost; then the cap is what the call fails for.
+    fn end_by_cap(
+        &mut self,
+        at: usize,
+        error: Error,
+        refused: Option<Refusal>,
+        fail: &mut impl FnMut(Box<Pending<T>>, Error),
+    ) -> Take<T> {
+        let due = self.retries.first().map(|(due, _)| due);
+        if refused.is_none() && due.is_none() {
+            fail(self.lines[at].ready.pop_front().expect("it was refused"), error);
+        }
+        let until = [refused.and_then(|r| r.until), due].into_iter().flatten().min();
+        Take::Wait { until, held: Held::Cap }
     }
 
     /// Whether no line is left whose server answers.
@@ -187,6 +214,7 @@ impl<T> Line<T> {
     fn admit(
         &mut self,
         dispatcher: &Dispatcher,
+        purse: Option<&Arc<Purse>>,
         share: f64,
         now: Time,
         fail: &mut impl FnMut(Box<Pending<T>>, Error),
@@ -213,11 +241,16 @@ impl<T> Line<T> {
             }
             let (gate, call) = (&dispatcher.gate, &first.call);
             let seat = self.seat.get_or_insert_with(|| gate.seat(&call.group, share));
-            match gate.try_enter(now, call.weight, seat, has_more) {
+            match gate.try_pay(now, call, purse, &dispatcher.prices, seat, has_more) {
                 Ok(permit) => {
                     let pending = self.ready.pop_front().expect("it is there");
                     return Some(Ok((pending, permit)));
                 }
+                // A price that is not known concerns this call alone.
+                Err(Refusal { unpaid: Some(error), .. }) if !error.is_fatal_for_run() => {
+                    fail(self.ready.pop_front().expect("it is there"), *error);
+                }
+                Err(refusal @ Refusal { unpaid: Some(_), .. }) => return Some(Err(refusal)),
                 // The others of this line would only wait for the same.
                 Err(Refusal { given_up: Some(open), .. }) => self.given_up = Some(open),
                 Err(mut refusal) => {

@@ -197,20 +197,26 @@ impl<T> Race<T> {
 
     /// A request has come to its end. Gives the call if that decides it: an answer always does, and
     /// a failure when no other request is in flight.
-    pub(super) fn finish(&self, outcome: Option<&Outcome>) -> Option<Box<Pending<T>>> {
+    pub(super) fn finish(
+        &self,
+        dispatcher: &Dispatcher,
+        outcome: Option<&Outcome>,
+    ) -> Option<Box<Pending<T>>> {
         let mut runners = self.runners.lock();
         runners.out -= 1;
         runners.sent -= 1;
         let is_answer = outcome.is_some_and(Outcome::is_good);
         if runners.out > 0 && !is_answer {
             if let (Some(pending), Some(outcome)) = (&mut runners.pending, outcome) {
-                pending.history.as_mut().expect("it was sent").set_aside(outcome);
+                let history = pending.history.as_mut().expect("it was sent");
+                history.set_aside(dispatcher, &self.call, outcome);
             }
             return None;
         }
         let mut pending = runners.pending.take()?;
         if runners.sent > 0 {
-            pending.history.as_mut().expect("it was sent").abandoned();
+            let history = pending.history.as_mut().expect("it was sent");
+            history.abandoned(dispatcher, &self.call);
             drop(runners);
             self.stop.abort();
         }

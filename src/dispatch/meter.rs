@@ -13,6 +13,8 @@ pub enum Held {
     Tokens,
     /// The limit of requests in flight.
     Concurrency,
+    /// The cap of money or tokens, of which what is in flight may use up the rest.
+    Cap,
     /// A pause after the server refused.
     Refused,
     /// The circuit breaker.
@@ -29,10 +31,11 @@ pub enum Held {
 
 impl Held {
     /// Every cause, in the order in which they are told.
-    pub const ALL: [Held; 9] = [
+    pub const ALL: [Held; 10] = [
         Held::Requests,
         Held::Tokens,
         Held::Concurrency,
+        Held::Cap,
         Held::Refused,
         Held::Circuit,
         Held::BackOff,
@@ -47,6 +50,7 @@ impl Held {
             Held::Requests => "requests_budget",
             Held::Tokens => "tokens_budget",
             Held::Concurrency => "concurrency",
+            Held::Cap => "cap",
             Held::Refused => "refused",
             Held::Circuit => "circuit",
             Held::BackOff => "back_off",
@@ -63,6 +67,7 @@ impl From<Cause> for Held {
             Cause::Requests => Held::Requests,
             Cause::Tokens => Held::Tokens,
             Cause::Concurrency | Cause::Turn => Held::Concurrency,
+            Cause::Cap => Held::Cap,
             Cause::Pause => Held::Refused,
             Cause::Circuit => Held::Circuit,
         }

@@ -32,6 +32,7 @@ use crate::clock::{Clock, Stop};
 use crate::error::Error;
 use crate::policy::retry;
 use crate::transport::Transport;
+use crate::usage::{Prices, Purse};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,6 +62,10 @@ pub struct Dispatcher {
     pub hedge: f64,
     /// Headers of every request, the key among them.
     pub headers: Vec<(String, String)>,
+    /// What a token costs.
+    pub prices: Arc<Prices>,
+    /// What may be spent, if that is capped.
+    pub purse: Option<Arc<Purse>>,
     /// Is told what happens.
     pub observer: Option<Observer>,
 }
@@ -85,7 +90,7 @@ impl Dispatcher {
             let deadline = Some((history.deadline(), history.allowed()));
             let permit = self
                 .gate
-                .enter(&*self.clock, &call.group, call.weight, stop, deadline)
+                .enter(self, call, stop, deadline)
                 .map_err(|error| history.overtaken(error))?;
             let step = attempt::attempt(self, call, &mut history, permit, stop);
             self.gate.signal().raise();

@@ -12,6 +12,7 @@ use super::meter::{HeldBack, Meter, Progress};
 use super::{Call, Dispatcher, Facts, Reply};
 use crate::clock::{Signal, Stop, Subscription};
 use crate::error::Error;
+use crate::usage::Purse;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -55,17 +56,25 @@ pub struct PoolOptions {
     /// The share of this pool where several want the same limit: one of 2 sends twice as much as
     /// one of 1. Single calls have 1. Default: 1.
     pub share: f64,
+    /// What this pool may spend, most often within the client's purse. Default: the client's.
+    pub purse: Option<Arc<Purse>>,
 }
 
 impl PoolOptions {
     /// Options with a window, and a stop that ends the work early.
     pub fn new(window: Option<usize>, stop: &Stop) -> PoolOptions {
-        PoolOptions { window, stop: stop.clone(), share: 1.0 }
+        PoolOptions { window, stop: stop.clone(), share: 1.0, purse: None }
     }
 
     /// Sets the share of this pool. Default: 1.
     pub fn share(mut self, share: f64) -> PoolOptions {
         self.share = share;
+        self
+    }
+
+    /// Sets what this pool may spend. Default: what the client may.
+    pub fn purse(mut self, purse: Option<Arc<Purse>>) -> PoolOptions {
+        self.purse = purse;
         self
     }
 }
@@ -126,9 +135,13 @@ impl<T: Send + 'static> Pool<T> {
             also.raise();
         });
         let hedger = (dispatcher.hedge > 0.0).then(|| Hedger::new(dispatcher.hedge));
+        let purse = options.purse.or_else(|| dispatcher.purse.clone());
+        let mut feed = Feed::new(options.share);
+        feed.purse.clone_from(&purse);
         let shared = Arc::new(Shared {
             hedger,
-            feed: Mutex::new(Feed::new(options.share)),
+            purse,
+            feed: Mutex::new(feed),
             crew: Mutex::new(Crew::new()),
             stop: options.stop,
             window,

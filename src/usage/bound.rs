@@ -1,7 +1,7 @@
 //! What a request may cost at most, before it is sent.
 
-use super::Money;
 use super::prices::{ModelPrice, Prices, Rates, Tier};
+use super::{Capped, Money, Most};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
@@ -80,6 +80,41 @@ impl Reach {
         }
         let known = prices.model(model);
         Some(self.input_of(known)?.saturating_add(self.output_of(known)?))
+    }
+
+    /// Why there is no bound, and what to do about it.
+    pub fn why_unknown(&self, prices: &Prices, model: &str, capped: Capped) -> String {
+        let known = prices.model(model);
+        if capped == Capped::Money && known.is_none() {
+            return format!(
+                "the price of `{model}` is not known: give it with --prices FILE \
+                 (OPENAI_PRICES_FILE)"
+            );
+        }
+        if self.has_tools || known.is_some_and(|known| known.has_fees) {
+            return "what tools of the server may use and cost has no bound".into();
+        }
+        if self.input_of(known).is_none() {
+            return format!(
+                "how much `{model}` can read is not known (`max_input` in --prices FILE)"
+            );
+        }
+        if self.output_of(known).is_none() {
+            return format!(
+                "how much `{model}` can write is not known: set max_tokens (or `max_output` in \
+                 --prices FILE)"
+            );
+        }
+        let tier = self.service_tier.as_deref().unwrap_or("default");
+        format!(
+            "the price of `{model}` for this length and the service tier `{tier}` is not known: \
+             give it with --prices FILE (OPENAI_PRICES_FILE)"
+        )
+    }
+
+    /// Money and tokens together: what a cap has to have room for.
+    pub fn most(&self, prices: &Prices, model: &str) -> Most {
+        Most { money: self.cost(prices, model, false), tokens: self.tokens(prices, model) }
     }
 
     /// What the request may cost at most when `model` is asked: the dearest rates of every tier in

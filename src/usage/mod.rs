@@ -9,26 +9,32 @@
 //! - `price_file`, `litellm` - the formats of price files; `prices.json` is in the first one.
 //! - `models` - how much each model reads and writes at most: [`model_limits`].
 //! - `cost` - what an answer cost.
-//! - `bound` - what a request may cost at most.
+//! - `bound` - what a request may cost at most: [`Reach`].
+//! - `ledger` - what was spent against a cap, and what may still be spent.
+//! - `purse` - a ledger that many share: [`Purse`].
 
 mod bound;
 mod cost;
+mod ledger;
 mod litellm;
 mod models;
 mod money;
 mod outputs;
 mod price_file;
 mod prices;
+mod purse;
 mod request;
 mod tokens;
 mod weight;
 
 pub use bound::Reach;
 pub use cost::{Cost, cost, cost_of_answer};
+pub use ledger::{Amount, Capped, Caps, Ledger, Most, Short, Standing};
 pub use models::{ModelLimits, model_limits};
 pub use money::Money;
 pub use outputs::Outputs;
 pub use prices::{ModelPrice, Prices, Rates, Tier};
+pub use purse::{Lack, Purse, Reservation};
 pub use request::{Detail, Doubt, Doubts, RequestTokens, count_request, image_tokens};
 use tokens::base_model;
 pub use tokens::{Encoding, TextCount};

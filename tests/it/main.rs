@@ -12,4 +12,5 @@ mod program;
 mod scenario;
 #[cfg(feature = "simulator")]
 mod simulator;
+mod spending;
 mod transport;

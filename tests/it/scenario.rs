@@ -8,6 +8,7 @@ use openai_bulk::dispatch::{
 use openai_bulk::error::TransportError;
 use openai_bulk::policy::retry::Rules;
 use openai_bulk::transport::{Answer, Exchange, Method};
+use openai_bulk::usage::{Caps, Prices, Purse};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -55,6 +56,8 @@ pub struct Scenario {
     deadline: Duration,
     window: Option<usize>,
     hedge: f64,
+    prices: Prices,
+    caps: Caps,
 }
 
 pub fn scenario() -> Scenario {
@@ -65,6 +68,8 @@ pub fn scenario() -> Scenario {
         deadline: Duration::from_secs(1800),
         window: None,
         hedge: 0.0,
+        prices: Prices::builtin(),
+        caps: Caps::default(),
     }
 }
 
@@ -83,6 +88,14 @@ impl Scenario {
     }
     pub fn hedge(mut self, share: f64) -> Self {
         self.hedge = share;
+        self
+    }
+    pub fn prices(mut self, prices: Prices) -> Self {
+        self.prices = prices;
+        self
+    }
+    pub fn caps(mut self, caps: Caps) -> Self {
+        self.caps = caps;
         self
     }
     pub fn window(mut self, jobs: usize) -> Self {
@@ -108,6 +121,8 @@ impl Scenario {
             deadline: self.deadline,
             hedge: self.hedge,
             headers: Vec::new(),
+            prices: Arc::new(self.prices),
+            purse: self.caps.is_some().then(|| Purse::new(self.caps, None)),
             observer: None,
         };
         World { clock, dispatcher: Arc::new(dispatcher), seen, most, window: self.window }

@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use openai_bulk::config::parse_duration;
-use openai_bulk::usage::Encoding;
+use openai_bulk::usage::{Encoding, Money};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ Exit codes:
   1    configuration, or a file that cannot be read or written
   2    wrong usage
   3    finished, but some rows failed
+  4    stopped by the cap of --max-cost or --max-tokens-total; a larger one goes on
   5    stopped by the account or the server: bad key, no quota, server out of order for too long
   130  interrupted; the same command goes on where it stopped
 
@@ -82,6 +83,17 @@ pub struct Run {
     /// Write a summary as JSON
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub summary: Option<PathBuf>,
+
+    /// Stop before more than this many US dollars are spent, earlier runs into OUTPUT and requests
+    /// in flight included, such as 5.00 [default: none]
+    #[arg(long, value_name = "DOLLARS", value_parser = Money::parse, help_heading = "Money")]
+    pub max_cost: Option<Money>,
+    /// Stop before more than this many tokens are used, read and written together [default: none]
+    #[arg(long, value_name = "N", help_heading = "Money")]
+    pub max_tokens_total: Option<u64>,
+    /// Prices that go before those that are built in, in this program's format or in LiteLLM's
+    #[arg(long, value_name = "FILE", help_heading = "Money")]
+    pub prices: Option<PathBuf>,
 
     /// Requests a minute, for each model [default: what the server's headers say]
     #[arg(long, value_name = "N", help_heading = "Limits")]

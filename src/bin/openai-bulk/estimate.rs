@@ -10,7 +10,7 @@ use openai_bulk::bulk::estimate::{
     CostRange, Estimate, ExpectedOutput, Seconds, Survey, TokenRange, TooLarge,
 };
 use openai_bulk::config::Config;
-use openai_bulk::usage::{Money, Prices};
+use openai_bulk::usage::Money;
 use openai_bulk::wire::row::Format;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -49,16 +49,14 @@ pub fn estimate(args: &Args) -> Result<ExitCode, Failure> {
     if !args.limit_group.is_empty() {
         config = config.limit_groups(args.limit_group.join(","));
     }
-    requests::check_without_key(&config)?;
-    let mut prices = Prices::builtin();
     if let Some(path) = &args.prices {
-        prices = prices.with_file(path)?;
+        config = config.prices_file(path);
     }
-    let mut survey =
-        survey(&args.input, &config, requests::format(&args.requests, config.get_model())?)
-            .skip_invalid(args.skip_invalid)
-            .expected_output(args.expected_output)
-            .prices(prices);
+    requests::check_without_key(&config)?;
+    let format = requests::format(&args.requests, config.get_model())?;
+    let mut survey = survey(&args.input, &config, format)?
+        .skip_invalid(args.skip_invalid)
+        .expected_output(args.expected_output);
     if let Some(output) = &args.output {
         survey = survey.output(output);
     }
@@ -72,7 +70,7 @@ pub fn dry_run(
     format: Format,
     bars: &MultiProgress,
 ) -> Result<ExitCode, Failure> {
-    let mut survey = survey(&args.input, config, format)
+    let mut survey = survey(&args.input, config, format)?
         .skip_invalid(args.skip_invalid)
         .expected_output(args.expected_output);
     if !args.fresh {
@@ -81,11 +79,13 @@ pub fn dry_run(
     tell(survey, bars, args.talk.quiet, false)
 }
 
-fn survey(input: &Path, config: &Config, format: Format) -> Survey {
-    Survey::new(input)
+fn survey(input: &Path, config: &Config, format: Format) -> Result<Survey, Failure> {
+    let survey = Survey::new(input)
+        .prices(config.load_prices()?)
         .format(format)
         .limits(config.get_requests_per_minute(), config.get_tokens_per_minute())
-        .limit_groups(config.get_limit_groups())
+        .limit_groups(config.get_limit_groups());
+    Ok(survey)
 }
 
 fn tell(

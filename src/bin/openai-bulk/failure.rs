@@ -11,6 +11,8 @@ pub const CONFIGURATION: u8 = 1;
 pub const USAGE: u8 = 2;
 /// Exit code for a run that finished with failed rows.
 pub const SOME_FAILED: u8 = 3;
+/// Exit code for a run that a cap of money or tokens stopped.
+pub const CAPPED: u8 = 4;
 /// Exit code for a run that the account or the server stopped.
 pub const STOPPED: u8 = 5;
 /// Exit code for a run that the user interrupted.
@@ -31,6 +33,7 @@ impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Failure::Usage(_) => USAGE,
+            Failure::Library(Error::OverCap(_)) => CAPPED,
             Failure::Library(error) if error.is_fatal_for_run() => STOPPED,
             Failure::Library(_) | Failure::Other(_) => CONFIGURATION,
         })

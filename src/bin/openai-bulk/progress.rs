@@ -2,6 +2,7 @@
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use openai_bulk::bulk::Snapshot;
+use openai_bulk::usage::Money;
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -60,11 +61,30 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("the template is valid").progress_chars("=> ")
 }
 
+/// Money spent, and what it is expected to be in the end.
+fn cost(now: &Snapshot) -> Option<String> {
+    let spent = now.counted.unwrap_or(now.cost);
+    if now.unpriced > 0 && spent == Money::ZERO {
+        return Some("cost unknown".into());
+    }
+    let mut text = if now.unpriced > 0 { format!("more than {spent}") } else { spent.to_string() };
+    if let Some(most) = now.max_cost {
+        text.push_str(&format!(" of {most}"));
+    }
+    if let Some(projected) = now.projected() {
+        text.push_str(&format!(", {projected} in the end"));
+    }
+    (spent > Money::ZERO || now.max_cost.is_some()).then_some(text)
+}
+
 fn line(now: &Snapshot) -> String {
     let mut parts = vec![match now.total {
         Some(total) => format!("{}/{} rows", now.done(), total),
         None => format!("{} rows", now.done()),
     }];
+    if let Some(cost) = cost(now) {
+        parts.push(cost);
+    }
     if now.failed > 0 {
         parts.push(format!("{} failed", now.failed));
     }

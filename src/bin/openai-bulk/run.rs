@@ -40,6 +40,7 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
     if args.dry_run {
         return estimate::dry_run(args, &config, format, &bars);
     }
+    let caps = config.get_caps();
     let client = Client::new(config)?;
     if let Some(path) = &args.summary {
         check_summary(path, args)?;
@@ -59,6 +60,8 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
             Fsync::Interval => journal::Fsync::Interval(Duration::from_secs(1)),
             Fsync::Always => journal::Fsync::Always,
         })
+        .max_cost(caps.money)
+        .max_tokens_total(caps.tokens)
         .stop(&stop)
         .run(|snapshot| {
             if let Some(control) = &mut control {
@@ -81,6 +84,15 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
 fn end(args: &Run, summary: &Summary) -> ExitCode {
     let can_resume = args.output != Path::new("-") && args.input != Path::new("-");
     let resume = if can_resume { "; the same command sends what is missing" } else { "" };
+    if let (Status::Capped, Some(reason)) = (summary.status, &summary.stopped_by) {
+        eprintln!("stopped by the cap: {reason}");
+        eprintln!(
+            "{}{}",
+            left(summary),
+            if can_resume { "; the same command with a larger cap goes on" } else { "" }
+        );
+        return ExitCode::from(failure::CAPPED);
+    }
     if let Some(reason) = &summary.stopped_by {
         eprintln!("error: the run was stopped: {reason}{resume}");
         return ExitCode::from(failure::STOPPED);
@@ -99,6 +111,18 @@ fn end(args: &Run, summary: &Summary) -> ExitCode {
         return ExitCode::from(failure::SOME_FAILED);
     }
     ExitCode::SUCCESS
+}
+
+/// What a run that was capped leaves.
+fn left(summary: &Summary) -> String {
+    let rows = summary.rows.not_sent;
+    let are = if rows == 1 { "row is" } else { "rows are" };
+    match summary.cost.left {
+        Some(cost) => {
+            format!("{rows} {are} left, at about {cost} by what those cost that are done")
+        }
+        None => format!("{rows} {are} left, at a cost that is not known"),
+    }
 }
 
 /// The settings: flags before the environment, the environment before the file.
@@ -161,6 +185,15 @@ fn set(config: Config, typed: &str) -> Result<Config, Failure> {
 fn limits(args: &Run, mut config: Config) -> Config {
     if let Some(model) = &args.requests.model {
         config = config.model(model);
+    }
+    if let Some(most) = args.max_cost {
+        config = config.max_cost(most);
+    }
+    if let Some(most) = args.max_tokens_total {
+        config = config.max_tokens_total(most);
+    }
+    if let Some(path) = &args.prices {
+        config = config.prices_file(path);
     }
     if let Some(limit) = args.requests_per_minute {
         config = config.requests_per_minute(limit);

@@ -1,6 +1,7 @@
 //! The summary as a table.
 
 use openai_bulk::bulk::{Percentiles, Status, Summary};
+use openai_bulk::usage::Money;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ pub fn summary(summary: &Summary) -> String {
     let status = match summary.status {
         Status::Finished => "finished",
         Status::Interrupted => "interrupted",
+        Status::Capped => "stopped by the cap",
         _ => "stopped",
     };
     row("status", status.into());
@@ -45,7 +47,11 @@ pub fn summary(summary: &Summary) -> String {
     if sent.maybe_billed > 0 {
         row(
             "maybe billed",
-            format!("{} attempts may have been billed without an answer", sent.maybe_billed),
+            format!(
+                "{} attempts may have been billed without an answer{}",
+                sent.maybe_billed,
+                at_most(summary)
+            ),
         );
     }
     let tokens = &summary.tokens;
@@ -53,12 +59,82 @@ pub fn summary(summary: &Summary) -> String {
         "tokens",
         format!("{} in ({} cached), {} out", tokens.input, tokens.cached_input, tokens.output),
     );
+    for (name, value) in cost(summary) {
+        row(name, value);
+    }
     row("time", format!("{:.2} s", summary.wall_seconds));
     row("rate", rate_line(summary));
     row("server time", percentiles(&summary.server_seconds));
     row("waiting", percentiles(&summary.waiting_seconds));
     row("held back by", held_back(summary));
     text
+}
+
+/// What attempts without an answer may have cost.
+fn at_most(summary: &Summary) -> String {
+    match (summary.cost.maybe_billed, summary.cost.maybe_billed_unpriced) {
+        (Money::ZERO, 0) => String::new(),
+        (money, 0) => format!(", at most {money}"),
+        (Money::ZERO, _) => ", at a price that is not known".into(),
+        (money, unpriced) => {
+            format!(", at most {money} and {unpriced} at a price that is not known")
+        }
+    }
+}
+
+/// What it cost, by model and tier; what was saved; the cap.
+fn cost(summary: &Summary) -> Vec<(&'static str, String)> {
+    let cost = &summary.cost;
+    let mut rows = Vec::new();
+    if cost.unpriced > 0 {
+        let (unpriced, all) = (cost.unpriced, summary.rows.succeeded);
+        let rest = if cost.total > Money::ZERO { "; the cost is a lower bound" } else { "" };
+        rows.push((
+            "price unknown",
+            format!("{unpriced} of {all} answers{rest} (--prices FILE gives prices)"),
+        ));
+    }
+    if cost.total > Money::ZERO || cost.unpriced < summary.rows.succeeded {
+        let bound = if cost.unpriced > 0 { "at least " } else { "" };
+        let dated = cost.prices_as_of.as_ref().map(|day| format!(", by prices of {day}"));
+        rows.push(("cost", format!("{bound}{}{}", cost.total, dated.unwrap_or_default())));
+        let priced: Vec<_> = cost
+            .by_model
+            .iter()
+            .flat_map(|(model, tiers)| tiers.iter().map(move |(tier, of)| (model, tier, of)))
+            .filter(|(_, _, of)| of.answers > of.unpriced)
+            .collect();
+        if priced.len() > 1 || priced.iter().any(|(_, tier, _)| tier.as_str() != "standard") {
+            for (model, tier, of) in priced {
+                rows.push(("", format!("{} for {} of {model} ({tier})", of.total, of.answers)));
+            }
+        }
+    }
+    for (saved, by) in [(cost.saved_by_cache, "cache"), (cost.saved_by_batch, "batch")] {
+        if saved > Money::ZERO {
+            rows.push(("saved", format!("{saved} by {by}")));
+        }
+    }
+    if let Some(cap) = &cost.cap {
+        if let Some(most) = cap.money {
+            let earlier = match cap.earlier_money {
+                Money::ZERO => String::new(),
+                money => format!(", {money} of it by earlier runs"),
+            };
+            let (counted, reserved) = (cap.counted_money, cap.reserved_money);
+            let settled = cap.settled_money;
+            rows.push((
+                "cap",
+                format!(
+                    "{counted} of {most}{earlier}; {reserved} reserved for what cost {settled}"
+                ),
+            ));
+        }
+        if let Some(most) = cap.tokens {
+            rows.push(("cap", format!("{} of {most} tokens", cap.counted_tokens)));
+        }
+    }
+    rows
 }
 
 fn rows_line(summary: &Summary) -> String {

@@ -1,8 +1,9 @@
 //! The handle of a run's output.
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -203,6 +204,19 @@ impl Journal {
             Some(disk) => compact::compact(&self.real, disk, ordered),
         }
     }
+}
+
+/// Gives every line of the output at `path`.
+///
+/// # Errors
+/// When it cannot be read.
+pub(in crate::bulk) fn each_line(path: &Path, mut each: impl FnMut(&[u8])) -> Result<()> {
+    let file = File::open(path).map_err(|e| Error::file("read", path, e))?;
+    let read = scan::lines(&file, |line| {
+        each(line.text);
+        ControlFlow::Continue(())
+    });
+    read.map_err(|e| Error::file("read", path, e))
 }
 
 impl fmt::Debug for Journal {

@@ -173,7 +173,8 @@ impl Lane {
                 let given_up = (open_for >= limits.patience).then(|| {
                     CircuitOpen::new(open_for, until.since(now), self.last_failure.clone())
                 });
-                Err(Refusal { cause: Cause::Circuit, until: Some(until), given_up })
+                let refusal = Refusal::new(Cause::Circuit, Some(until));
+                Err(Refusal { given_up, ..refusal })
             }
         }
     }
@@ -195,7 +196,7 @@ impl Lane {
             [self.searches[REQUESTS].charge(now, 1.0), self.searches[TOKENS].charge(now, expected)];
         self.in_flight += 1;
         let number = self.breaker.admitted();
-        Permit { gate: None, lane, sent_at: now, weight, charge, is_probe, number }
+        Permit { gate: None, lane, sent_at: now, weight, charge, is_probe, number, payment: None }
     }
 
     /// What a call costs in each budget. Where the server tells its level, all that the call may

@@ -5,16 +5,19 @@
 //! - `seat` - a place among those who wait, first come first served by weight.
 //! - `lane` - one limit group: budgets, searches, concurrency, breaker, pause.
 //! - `permit` - the right to send one request, settled with what became of it.
+//! - `pay` - whether a request may still be paid for.
 //! - `journal` - how the limits changed.
 
 mod journal;
 mod lane;
 mod limits;
+mod pay;
 mod permit;
 mod seat;
 mod state;
 
-use crate::clock::{Clock, Signal, Stage, Stop, Time};
+use super::{Call, Dispatcher};
+use crate::clock::{Signal, Stage, Stop, Time};
 use crate::error::{CircuitOpen, Error, Timeout, TimeoutStage};
 use crate::usage::Weight;
 use journal::Journal;
@@ -26,7 +29,7 @@ use std::time::Duration;
 
 pub use journal::{Adjustment, Quantity};
 pub use limits::Limits;
-pub(crate) use permit::{Permit, Refused, Settlement};
+pub(crate) use permit::{Permit, Refused, Settlement, Spent};
 pub(crate) use seat::Seat;
 
 /// Why a call was not admitted.
@@ -45,20 +48,24 @@ pub enum Cause {
     Circuit,
     /// Somebody else came first.
     Turn,
+    /// What is in flight may use up what the cap of money or tokens leaves.
+    Cap,
 }
 
 /// A refusal, with when to come back: at `until`, or when the gate's signal is raised.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) cause: Cause,
     pub(crate) until: Option<Time>,
     /// Set when the circuit has been open for longer than the limits allow.
     pub(crate) given_up: Option<CircuitOpen>,
+    /// Set when the call cannot be paid for, whatever is waited for.
+    pub(crate) unpaid: Option<Box<Error>>,
 }
 
 impl Refusal {
     fn new(cause: Cause, until: Option<Time>) -> Refusal {
-        Refusal { cause, until, given_up: None }
+        Refusal { cause, until, given_up: None, unpaid: None }
     }
 }
 
@@ -176,14 +183,14 @@ impl Gate {
     /// Waits until the call is admitted, and says on what it waited.
     pub(crate) fn enter(
         self: &Arc<Self>,
-        clock: &dyn Clock,
-        group: &Arc<str>,
-        weight: Weight,
+        dispatcher: &Dispatcher,
+        call: &Call,
         stop: &Stop,
         deadline: Option<(Time, Duration)>,
     ) -> Result<Permit, Error> {
         let _member = self.join();
-        let mut seat = self.seat(group, 1.0);
+        let mut seat = self.seat(&call.group, 1.0);
+        let (clock, purse) = (&*dispatcher.clock, dispatcher.purse.as_ref());
         let _subscription = stop.notify(&self.signal);
         loop {
             let seen = self.signal.seen();
@@ -195,8 +202,9 @@ impl Gate {
                 let timeout = Timeout::new(TimeoutStage::Admission, allowed, 0);
                 return Err(Error::Timeout(Box::new(timeout)));
             }
-            match self.try_enter(now, weight, &mut seat, false) {
+            match self.try_pay(now, call, purse, &dispatcher.prices, &mut seat, false) {
                 Ok(permit) => return Ok(permit),
+                Err(Refusal { unpaid: Some(error), .. }) => return Err(*error),
                 Err(Refusal { given_up: Some(open), .. }) => {
                     return Err(Error::CircuitOpen(Box::new(open)));
                 }

@@ -1,10 +1,11 @@
 use super::Gate;
 use super::lane::BUDGETS;
+use super::pay::Payment;
 use crate::clock::Time;
 use crate::policy::breaker::{Heard, Verdict};
 use crate::policy::budget::Receipt;
 use crate::policy::search::Trace;
-use crate::usage::Weight;
+use crate::usage::{Amount, Weight};
 use crate::wire::fault::Scope;
 use crate::wire::headers::RateReport;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub(crate) struct Permit {
     pub(super) is_probe: bool,
     /// The number that the breaker admitted it under.
     pub(super) number: u64,
+    /// What is held for the request where something is capped.
+    pub(crate) payment: Option<Box<Payment>>,
 }
 
 /// What a call was charged in each budget and search.
@@ -29,6 +32,17 @@ pub(crate) struct Permit {
 pub(super) struct Charge {
     pub(super) receipts: [Option<Receipt>; BUDGETS],
     pub(super) traces: [Trace; 2],
+}
+
+/// What became of the money that was held for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spent {
+    /// Nothing was spent.
+    Nothing,
+    /// It may have been spent: the request was sent and brought no answer.
+    Doubtful,
+    /// So much was spent; `None` if nothing was held.
+    Used(Option<Amount>),
 }
 
 /// The server refused for a rate limit.
@@ -65,6 +79,8 @@ pub(crate) struct Settlement<'a> {
     pub(crate) report: &'a RateReport,
     /// Tokens that the request used.
     pub(crate) used: Option<u64>,
+    /// What was spent.
+    pub(crate) spent: Spent,
 }
 
 impl Permit {
@@ -80,6 +96,7 @@ impl Permit {
     /// otherwise raises the gate's signal.
     pub(crate) fn settle(mut self, now: Time, settlement: &Settlement<'_>) {
         let Some(gate) = self.gate.take() else { return };
+        let is_awaited = self.pay(settlement.spent);
         let has_grown = {
             let mut state = gate.state.lock();
             let state = &mut *state;
@@ -87,8 +104,19 @@ impl Permit {
             let lane = &mut state.lanes[self.lane];
             lane.settle(&self, now, settlement, &state.limits, &mut state.journal)
         };
-        if has_grown {
+        if has_grown || is_awaited {
             gate.signal.raise();
+        }
+    }
+
+    /// Settles what was held, and says whether somebody waits for that.
+    fn pay(&mut self, spent: Spent) -> bool {
+        let Some(payment) = self.payment.take() else { return false };
+        let reservation = payment.reservation;
+        match spent {
+            Spent::Nothing => reservation.release(),
+            Spent::Doubtful | Spent::Used(None) => reservation.doubt(),
+            Spent::Used(Some(amount)) => reservation.settle(amount),
         }
     }
 }
@@ -96,6 +124,8 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         let Some(gate) = self.gate.take() else { return };
+        // Given back, or in doubt after a panic.
+        self.payment = None;
         {
             let mut state = gate.state.lock();
             state.in_flight -= 1;

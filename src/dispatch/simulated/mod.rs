@@ -16,7 +16,7 @@ use crate::clock::{Clock, ManualClock, Time};
 use crate::error::{Error, TransportError};
 use crate::policy::retry;
 use crate::transport::{Answer, Exchange, Method};
-use crate::usage::Weight;
+use crate::usage::{Prices, Weight};
 use server::{Server, Work};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -145,6 +145,8 @@ impl Run {
             deadline: seconds(86_400.0),
             hedge: 0.0,
             headers: Vec::new(),
+            prices: Arc::new(Prices::none()),
+            purse: None,
             observer: None,
         };
         Run {
@@ -288,13 +290,7 @@ impl Run {
 }
 
 fn job(tag: usize, (group, weight): (&'static str, Weight)) -> Job<usize> {
-    let call = Call {
-        method: Method::Post,
-        url: "http://model".into(),
-        body: Box::default(),
-        group: group.into(),
-        weight,
-        deadline: None,
-    };
+    let call = Call::new(Method::Post, "http://model".into(), Box::<[u8]>::default(), group.into());
+    let call = Call { weight, ..call };
     Job { call, tag }
 }

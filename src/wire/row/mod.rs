@@ -5,10 +5,12 @@
 //! - `canonical` - the one spelling of a request, for its fingerprint.
 //! - `members` - the members of a JSON object as they are spelled.
 //! - `output` - a line of the output, written and read: [`OutputLine`], [`OutputRef`].
+//! - `paid` - what a line of the output says of its cost: [`PaidRef`].
 
 mod canonical;
 mod members;
 mod output;
+mod paid;
 mod parse;
 mod request;
 #[cfg(test)]
@@ -16,5 +18,6 @@ mod tests;
 
 pub(crate) use members::{Members, noun, text_of};
 pub use output::{OutputLine, OutputRef, Response, fingerprint_hex, read_output};
+pub use paid::{PaidRef, read_paid};
 pub(crate) use parse::kind_of;
 pub use request::{ENDPOINTS, Format, Row, RowError, endpoint, id_hash};

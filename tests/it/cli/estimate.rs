@@ -64,6 +64,9 @@ fn a_dry_run_says_the_same_and_sends_nothing() {
         "{}",
         dry.stdout
     );
+    folder.write("prices.json", PRICES);
+    let other = folder.job().args(["--dry-run", "--prices", "prices.json"]).run().ended(0);
+    assert!(other.stdout.contains("as of 2026-01-02; a test"), "{}", other.stdout);
     assert_eq!(simulator.stats().requests, 0);
     assert!(!folder.path("out.jsonl").exists());
 }

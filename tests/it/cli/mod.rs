@@ -1,5 +1,6 @@
 //! The program, run as a user runs it: real processes against a simulator in this one.
 //!
+//! - `cap` - caps of money and tokens.
 //! - `codes` - each exit code.
 //! - `control` - limits that change while a run goes on.
 //! - `estimate` - what a run would cost.
@@ -12,6 +13,7 @@
 //! - `signals` - Ctrl-C.
 //! - `tokens` - counting without sending.
 
+mod cap;
 mod codes;
 mod control;
 mod estimate;

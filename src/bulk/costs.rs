@@ -1,0 +1,153 @@
+//! What a run cost: counted while it goes on, told at its end.
+
+use crate::dispatch::{Facts, Reply};
+use crate::usage::{Money, Standing, Tier};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Models that are told apart; what others cost is told together.
+const MODELS: usize = 1_000;
+const OTHERS: &str = "(others)";
+
+/// What a run cost, in US dollars. In JSON an amount is a text with every digit.
+#[derive(Clone, Debug, Default, Serialize)]
+#[non_exhaustive]
+pub struct Costs {
+    /// What the answers of this run cost, as far as their prices are known.
+    pub total: Money,
+    /// Answers whose price is not known; with any, `total` is a lower bound.
+    pub unpriced: u64,
+    /// What more they would have cost without the server's cache.
+    pub saved_by_cache: Money,
+    /// What more they would have cost outside of batches.
+    pub saved_by_batch: Money,
+    /// What attempts may have cost at most that were sent and brought no answer; not in `total`.
+    pub maybe_billed: Money,
+    /// Attempts of that kind whose price is not known.
+    pub maybe_billed_unpriced: u64,
+    /// By the model that answered, and the service tier.
+    pub by_model: BTreeMap<String, BTreeMap<String, ModelCost>>,
+    /// What counts against the cap, if there is one.
+    pub cap: Option<CapUse>,
+    /// What the rows that are not done would cost, at the average of those that were answered.
+    pub left: Option<Money>,
+    /// The day of the newest price list.
+    pub prices_as_of: Option<String>,
+}
+
+/// What answers of one model in one service tier cost.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[non_exhaustive]
+pub struct ModelCost {
+    /// Answers.
+    pub answers: u64,
+    /// Those of them whose price is not known.
+    pub unpriced: u64,
+    /// Tokens of the requests.
+    pub input: u64,
+    /// Of those, served from the server's cache.
+    pub cached_input: u64,
+    /// Tokens of the answers.
+    pub output: u64,
+    /// What they cost, as far as it is known.
+    pub total: Money,
+}
+
+/// What counts against a cap.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[non_exhaustive]
+pub struct CapUse {
+    /// The cap, if money is capped.
+    pub money: Option<Money>,
+    /// The cap, if tokens are capped.
+    pub tokens: Option<u64>,
+    /// Money that counts: what is told here, what earlier runs spent, what was maybe billed.
+    pub counted_money: Money,
+    /// Tokens that count.
+    pub counted_tokens: u64,
+    /// Money that earlier runs spent, by the output.
+    pub earlier_money: Money,
+    /// Tokens that earlier runs used, by the output.
+    pub earlier_tokens: u64,
+    /// Money that was reserved for the requests that were answered by this run: the most that they
+    /// might have cost.
+    pub reserved_money: Money,
+    /// Money that those did cost.
+    pub settled_money: Money,
+}
+
+impl CapUse {
+    pub(super) fn new(at: &Standing) -> CapUse {
+        CapUse {
+            money: at.caps.money,
+            tokens: at.caps.tokens,
+            counted_money: at.counted().money,
+            counted_tokens: at.counted().tokens,
+            earlier_money: at.earlier.money,
+            earlier_tokens: at.earlier.tokens,
+            reserved_money: at.reserved.money,
+            settled_money: at.spent.money,
+        }
+    }
+}
+
+impl Costs {
+    /// Counts an answer.
+    pub(super) fn answer(&mut self, reply: &Reply) {
+        let peek = &reply.peek;
+        let model = peek.model.as_deref().or(reply.asked.as_deref()).unwrap_or_default();
+        let named = peek.service_tier.as_deref();
+        let tier = reply.cost.map(|cost| cost.tier).or(Tier::of_answer(named));
+        let tier: &str = match tier {
+            Some(tier) => tier.name(),
+            None => named.unwrap_or_default(),
+        };
+        let total = reply.cost.map_or(Money::ZERO, |cost| cost.total);
+        let unpriced = u64::from(reply.cost.is_none());
+        self.total += total;
+        self.unpriced += unpriced;
+        if let Some(cost) = &reply.cost {
+            self.saved_by_cache += cost.saved_by_cache;
+            self.saved_by_batch += cost.saved_by_batch;
+        }
+        let row = self.row(model, tier);
+        row.answers += 1;
+        row.unpriced += unpriced;
+        row.total += total;
+        if let Some(usage) = &peek.usage {
+            row.input += usage.input;
+            row.cached_input += usage.cached;
+            row.output += usage.output;
+        }
+    }
+
+    /// Counts the attempts of a row that may have been billed without an answer.
+    pub(super) fn doubt(&mut self, facts: &Facts) {
+        self.maybe_billed += facts.maybe_cost;
+        self.maybe_billed_unpriced += u64::from(facts.maybe_unpriced);
+    }
+
+    fn row(&mut self, model: &str, tier: &str) -> &mut ModelCost {
+        let is_new = !self.by_model.contains_key(model);
+        let model = if is_new && self.by_model.len() >= MODELS { OTHERS } else { model };
+        if !self.by_model.contains_key(model) {
+            self.by_model.insert(model.to_owned(), BTreeMap::new());
+        }
+        let tiers = self.by_model.get_mut(model).expect("it was just put there");
+        if !tiers.contains_key(tier) {
+            tiers.insert(tier.to_owned(), ModelCost::default());
+        }
+        tiers.get_mut(tier).expect("it was just put there")
+    }
+
+    /// What so many more rows would cost, if they cost what `rows` did.
+    pub(super) fn expect(&self, more: u64, rows: u64) -> Option<Money> {
+        (rows > 0 && self.unpriced == 0).then(|| share(self.total, more, rows))
+    }
+}
+
+/// `money` for `rows` rows is how much for `more`.
+pub(super) fn share(money: Money, more: u64, rows: u64) -> Money {
+    let whole = money.picodollars().saturating_mul(i128::from(more));
+    Money::from_picodollars(whole / i128::from(rows.max(1)))
+}

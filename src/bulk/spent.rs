@@ -1,0 +1,134 @@
+//! The most that may have been spent for an output, in a file beside it.
+
+use crate::error::Error;
+use crate::usage::{Amount, Money};
+use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+/// The length of the file: it is always written whole, with one write.
+const LENGTH: usize = 128;
+
+/// The file `OUTPUT.spent`, which exists while a run with a cap goes on, and afterwards as long as it
+/// knows of more than the output tells: of requests in flight when the run was killed, and of
+/// attempts without an answer whose rows have no line.
+#[derive(Debug)]
+pub(super) struct SpentFile(PathBuf);
+
+#[derive(Debug, Deserialize, Serialize)]
+struct Content {
+    at_most: Money,
+    tokens_at_most: u64,
+}
+
+impl SpentFile {
+    /// The file beside `output`.
+    pub(super) fn beside(output: &Path) -> SpentFile {
+        let mut name = OsString::from(output);
+        name.push(".spent");
+        SpentFile(name.into())
+    }
+
+    /// What earlier runs may have spent at most; nothing if there is no file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is not one.
+    pub(super) fn read(&self) -> Result<Amount, Error> {
+        let text = match fs::read_to_string(&self.0) {
+            Ok(text) => text,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Amount::default()),
+            Err(e) => return Err(Error::file("read", &self.0, e)),
+        };
+        match serde_json::from_str::<Content>(&text) {
+            Ok(read) => Ok(Amount { money: read.at_most, tokens: read.tokens_at_most }),
+            Err(_) => {
+                let message = format!(
+                    "{} should tell what was spent and cannot be read; remove it if you know that \
+                     no run into this output was killed",
+                    self.0.display()
+                );
+                Err(Error::invalid("output", message))
+            }
+        }
+    }
+
+    /// What writes the file from now on.
+    ///
+    /// # Errors
+    /// When it cannot be created.
+    pub(super) fn writer(&self) -> Result<impl FnMut(Amount) + Send + use<>, Error> {
+        let open = OpenOptions::new().write(true).create(true).truncate(false).open(&self.0);
+        let mut file = open.map_err(|e| Error::file("write", &self.0, e))?;
+        let path = self.0.clone();
+        Ok(move |amount| {
+            if let Err(error) = write(&mut file, amount) {
+                // The answers are more important, and their own file will say the same.
+                log::warn!(target: "openai_bulk::run", error:% = error; "{} could not be written", path.display());
+            }
+        })
+    }
+
+    /// Ends a run in which `counted` counts against the cap, of which the output tells `told`.
+    ///
+    /// # Errors
+    /// When it cannot be written or removed.
+    pub(super) fn end(&self, counted: Amount, told: Amount) -> Result<(), Error> {
+        if counted.money <= told.money && counted.tokens <= told.tokens {
+            return self.remove();
+        }
+        let open = OpenOptions::new().write(true).create(true).truncate(false).open(&self.0);
+        let written = open.and_then(|mut file| write(&mut file, counted));
+        written.map_err(|e| Error::file("write", &self.0, e))
+    }
+
+    /// Forgets what was spent.
+    ///
+    /// # Errors
+    /// When the file cannot be removed.
+    pub(super) fn remove(&self) -> Result<(), Error> {
+        match fs::remove_file(&self.0) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::file("remove", &self.0, e)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn write(file: &mut File, amount: Amount) -> io::Result<()> {
+    let content = Content { at_most: amount.money, tokens_at_most: amount.tokens };
+    let mut text = serde_json::to_vec(&content).map_err(io::Error::other)?;
+    text.resize(LENGTH.max(text.len() + 1) - 1, b' ');
+    text.push(b'\n');
+    file.seek(SeekFrom::Start(0))?;
+    file.write_all(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn amount(dollars: i64, tokens: u64) -> Amount {
+        Amount { money: Money::from_dollars(dollars), tokens }
+    }
+
+    #[test]
+    fn what_was_written_last_is_read_and_what_the_output_tells_is_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = SpentFile::beside(&folder.path().join("out.jsonl"));
+        assert_eq!(file.read().unwrap(), Amount::default());
+        let mut write = file.writer().unwrap();
+        write(amount(1_000_000, u64::MAX));
+        write(amount(5, 7));
+        assert_eq!(file.read().unwrap(), amount(5, 7));
+        assert_eq!(fs::metadata(&file.0).unwrap().len(), LENGTH as u64);
+        file.end(amount(6, 1), amount(5, 9)).unwrap();
+        assert_eq!(file.read().unwrap(), amount(6, 1));
+        file.end(amount(6, 1), amount(6, 1)).unwrap();
+        assert!(!file.0.exists());
+        file.remove().unwrap();
+        fs::write(&file.0, "{").unwrap();
+        let told = file.read().unwrap_err().to_string();
+        assert!(told.contains("out.jsonl.spent"), "{told}");
+    }
+}
