@@ -152,3 +152,16 @@ fn time_is_read_in_one_place() {
         }
     }
 }
+
+#[test]
+fn what_sends_never_counts_tokens() {
+    // A vocabulary takes a tenth of a second and 50 MB; admission weighs bytes.
+    let mut counting = 0;
+    for (file, text) in code() {
+        let counts = ["count_request", "Encoding::", "TextCount"].iter().any(|n| text.contains(n));
+        let may = ["usage/", "bulk/estimate/", "bin/"].iter().any(|place| file.starts_with(place));
+        assert!(may || !counts, "{file} counts tokens");
+        counting += u32::from(counts && file.starts_with("bulk/estimate/"));
+    }
+    assert!(counting > 0, "what is looked for has these names");
+}

@@ -231,14 +231,14 @@ pub struct Estimate {
     #[arg(long, value_name = "FILE", help_heading = "Money")]
     pub prices: Option<PathBuf>,
     /// File of settings to read instead of ./.env
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Settings")]
     pub env_file: Option<PathBuf>,
     #[command(flatten)]
     pub talk: Talk,
 }
 
 const TOKENS_EXAMPLES: &str = "\
-A text has one count. Requests are counted by what they send: messages, names, tools, images and
+A text is counted by the vocabulary of --model, or by --encoding. Requests are counted by what they send: messages, names, tools, images and
 the form of the answer, each by OpenAI's published rules; where there is none, the count is marked
 as an estimate, and the reason is told. FILE holds requests if its name ends in .jsonl or .ndjson
 (or these with .gz), or if its first line is a request; --as decides otherwise.
