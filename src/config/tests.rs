@@ -122,6 +122,31 @@ fn the_table_is_whole_and_its_defaults_are_in_force() {
 }
 
 #[test]
+fn prices_are_those_of_the_file_and_of_the_region_that_is_asked() {
+    let rate = |config: &Config, model: &str| {
+        let prices = config.load_prices().unwrap();
+        let million = crate::wire::answer::check_answer(br#"{"usage":{"prompt_tokens":1000000}}"#);
+        let cost = crate::usage::cost_of_answer(&prices, &million.unwrap(), model, false);
+        cost.map(|cost| cost.total.to_decimal())
+    };
+    let at = |url: &str| Config::new().base_url(url);
+    assert_eq!(rate(&at("https://api.openai.com/v1"), "gpt-5.4-mini"), Some("0.75".into()));
+    assert_eq!(rate(&at("https://eu.api.openai.com/v1"), "gpt-5.4-mini"), Some("0.825".into()));
+    assert_eq!(rate(&at("https://eu.example.com/v1"), "gpt-5.4-mini"), Some("0.75".into()));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("prices.json");
+    std::fs::write(&path, r#"{"format":1,"models":{"m":{"standard":{"input":7,"output":1}}}}"#)
+        .unwrap();
+    let config = Config::new().prices_file(&path);
+    assert_eq!(rate(&config, "m"), Some("7".into()));
+    assert_eq!(rate(&config, "gpt-4o"), Some("2.5".into()));
+    assert!(matches!(
+        Config::new().prices_file(folder.path().join("none.json")).load_prices(),
+        Err(crate::Error::File(_))
+    ));
+}
+
+#[test]
 fn what_the_caller_sets_is_checked_too() {
     let config = Config::new()
         .base_url("http://localhost/v1")

@@ -296,4 +296,47 @@ mod tests {
             assert_eq!(a_million(text, 0), Ok(Money::from_picodollars(picodollars)), "{text}");
         }
     }
+
+    #[test]
+    fn the_list_of_this_crate_says_what_its_source_does() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/openai/prices_openai.json");
+        let Ok(text) = std::fs::read_to_string(path) else {
+            eprintln!("skipped: {path} is not there");
+            return;
+        };
+        let source: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let layer = read("x", include_str!("prices.json")).unwrap();
+        let mut compared = 0;
+        for (name, model) in source["models"].as_object().unwrap() {
+            let prices = &model["usd_per_1m"];
+            if prices["input"].is_null() {
+                assert!(!layer.models.contains_key(&**name), "{name} has no price by the token");
+                continue;
+            }
+            let own = &layer.models[&**name];
+            let exact = |number: &serde_json::Value| {
+                number.is_number().then(|| a_million(&number.to_string(), 0).unwrap())
+            };
+            for tier in Tier::ALL {
+                let of = |field: &str| match tier {
+                    Tier::Standard => exact(&prices[field]),
+                    _ => exact(&prices[&format!("{}_{field}", tier.name())]),
+                };
+                let rates = own.rates(tier, 0);
+                assert_eq!(rates.map(|rates| rates.input), of("input"), "{name}");
+                assert_eq!(rates.map(|rates| rates.output), of("output"), "{name}");
+                assert_eq!(
+                    rates.and_then(|rates| rates.cached_input),
+                    of("cached_input"),
+                    "{name}"
+                );
+                compared += usize::from(rates.is_some());
+            }
+            let long = own.long.as_ref().map(|long| long.tiers[0].unwrap());
+            let told = &prices["long_context_over_272k"];
+            assert_eq!(long.map(|rates| rates.input), exact(&told["input"]), "{name}");
+            assert_eq!(long.map(|rates| rates.output), exact(&told["output"]), "{name}");
+        }
+        assert!(compared > 290, "{compared}");
+    }
 }

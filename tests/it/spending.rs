@@ -1,12 +1,13 @@
 //! Caps of money and tokens, in virtual time.
 
 use crate::scenario::{Request, Scenario, World, error, scenario};
-use openai_bulk::Error;
+use openai_bulk::api::ChatRequest;
 use openai_bulk::clock::Stop;
 use openai_bulk::dispatch::{Call, Held, Job, Pool, PoolOptions};
 use openai_bulk::error::{TransportError, TransportErrorKind};
-use openai_bulk::transport::Answer;
+use openai_bulk::transport::{Answer, Scripted};
 use openai_bulk::usage::{Caps, Money, Prices, Purse};
+use openai_bulk::{Client, Config, Error};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -331,4 +332,62 @@ fn two_runs_share_the_clients_cap_and_neither_waits_for_ever() {
     assert_eq!(client.standing().spent.money, spent.times(21));
     assert_eq!(runs[0].1.standing().spent.money, spent.times(20));
     assert!(runs[0].0.held_back().time(Held::Cap) > SECOND);
+}
+
+/// A client whose server answers each chat with 10 tokens for 10.
+fn client(config: Config) -> Client {
+    let server = Scripted::rule(|_| Ok(answer("gpt-4o-mini-2024-07-18", 10, 10)));
+    let config = config.base_url("http://localhost:1/v1");
+    Client::builder(config).transport(server).build().unwrap()
+}
+
+fn question(number: usize) -> ChatRequest {
+    ChatRequest::ask(format!("question {number:03}")).max_tokens(10).service_tier("default")
+}
+
+/// What an answer of [`client`] costs: 0.15 and 0.60 dollars a million.
+const ANSWER: u64 = 10 * 150_000 + 10 * 600_000;
+
+#[test]
+fn a_client_spends_no_more_than_its_settings_say_and_tells_what_it_spent() {
+    let open = client(Config::new());
+    assert_eq!(open.send(&question(0)).unwrap().cost.unwrap().total, pico(ANSWER));
+    assert_eq!(open.spending(), None);
+    let cap = Money::parse("0.0001").unwrap();
+    let client = client(Config::new().max_cost(cap));
+    let mut answered = 0;
+    let refused = loop {
+        match client.send(&question(answered)) {
+            Ok(_) => answered += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(is_over_cap(&refused), "{refused}");
+    let at = client.spending().unwrap();
+    assert_eq!(at.spent.money, pico(ANSWER).times(answered as u64));
+    assert!(at.counted().money <= cap && answered > 3, "{at:?}");
+    // A run of the same client has no more either.
+    let left = client.bulk().send_all((0..3).map(question)).unwrap_err();
+    let Error::Partial(partial) = &left else { panic!("{left}") };
+    assert_eq!((partial.succeeded, partial.failed), (0, 3));
+    assert!(is_over_cap(&partial.first), "{}", partial.first);
+}
+
+#[test]
+fn a_run_has_a_cap_of_its_own() {
+    let client = client(Config::new().max_cost(Money::from_dollars(5)));
+    let cap = Money::parse("0.0003").unwrap();
+    let outcomes: Vec<_> = client.bulk().max_cost(cap).send((0..200).map(question)).collect();
+    let costs = outcomes.iter().filter_map(|each| each.result.as_ref().ok()?.cost);
+    let spent: Money = costs.map(|cost| cost.total).sum();
+    assert!(spent <= cap && spent > Money::parse("0.0002").unwrap(), "{spent}");
+    assert_eq!(client.spending().unwrap().spent.money, spent);
+    let over = outcomes.iter().filter(|each| each.result.as_ref().is_err_and(is_over_cap)).count();
+    assert_eq!(over, 1);
+    // The client itself may go on, and so may another run.
+    assert!(client.send(&question(1)).is_ok());
+    assert_eq!(
+        client.bulk().max_tokens_total(1_000_000).send_all((0..9).map(question)).unwrap().len(),
+        9
+    );
 }

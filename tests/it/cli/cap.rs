@@ -132,6 +132,22 @@ fn a_cap_that_is_enough_stops_nothing() {
 }
 
 #[test]
+fn the_progress_tells_what_was_spent_and_what_it_comes_to() {
+    let simulator = logged().latency("500ms".parse().unwrap()).start().unwrap();
+    let folder = Folder::new();
+    folder.write("in.jsonl", rows(48));
+    // Without a terminal there is a line every five seconds.
+    let run = job(&folder, &simulator, "5").args(["--concurrency", "4"]).run().ended(0);
+    let line = run.stderr.lines().find(|line| line.contains("/48 rows")).unwrap();
+    let amount = |text: &str| text.split([' ', ',']).next().unwrap().parse::<f64>().unwrap();
+    let amounts: Vec<f64> = line.split('$').skip(1).map(amount).collect();
+    assert!(line.contains(" of $5.00, $0.") && line.contains(" in the end | "), "{line}");
+    assert_eq!(amounts.len(), 3, "{line}");
+    let total = pico(&summary(&folder)["cost"]["total"]) as f64 / 1e12;
+    assert!(amounts[0] < total && amounts[2] > 0.7 * total && amounts[2] < 1.4 * total, "{line}");
+}
+
+#[test]
 fn the_cap_holds_through_deaths() {
     let simulator = logged().latency("20ms".parse().unwrap()).start().unwrap();
     let folder = Folder::new();
