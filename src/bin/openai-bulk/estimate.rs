@@ -202,11 +202,19 @@ fn ways(estimate: &Estimate) -> String {
         ("flex", &sums.flex, duration(time.flex, "at least ")),
         ("batch", &sums.batch, format!("at most {}", human(time.batch_at_most))),
     ] {
-        let high = match cost.high {
-            Some(high) if cost.rows_without_high > 0 => format!("more than {high}"),
-            high => money(high),
+        // Sums from which rows are missing are not what is paid.
+        let sum = |amount: Option<Money>, missing: u64| match amount {
+            Some(amount) if missing > 0 => format!("more than {amount}"),
+            amount => money(amount),
         };
-        lines.push([name.into(), money(cost.low), money(cost.expected), high, time]);
+        let unpriced = cost.rows_without_price;
+        lines.push([
+            name.into(),
+            sum(cost.low, unpriced),
+            sum(cost.expected, unpriced),
+            sum(cost.high, unpriced + cost.rows_without_high),
+            time,
+        ]);
     }
     aligned(&lines, 1)
 }
