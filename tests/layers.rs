@@ -29,7 +29,10 @@ const DOORS: &[(&str, &[&str])] = &[
     ("rustix", &["transport/http/tcp.rs"]),
     ("socket2", &["transport/http/", "simulator/"]),
     ("ratelimit", &["policy/budget.rs"]),
-    ("rayon", &["bulk/par.rs", "bulk/input/check.rs"]),
+    ("rayon", &["usage/tokens/count.rs", "bulk/par.rs", "bulk/input/each.rs"]),
+    ("regex", &["usage/tokens/long.rs"]),
+    ("tiktoken_rs", &["usage/tokens/engine.rs"]),
+    ("bpe_openai", &["usage/tokens/engine.rs"]),
     ("hdrhistogram", &["bulk/summary.rs"]),
     ("httpdate", &["wire/headers.rs"]),
     ("blake3", &["wire/row/"]),
@@ -148,4 +151,17 @@ fn time_is_read_in_one_place() {
             assert!(file.starts_with("clock/") || !text.contains(banned), "{file} uses {banned}");
         }
     }
+}
+
+#[test]
+fn what_sends_never_counts_tokens() {
+    // A vocabulary takes a tenth of a second and 50 MB; admission weighs bytes.
+    let mut counting = 0;
+    for (file, text) in code() {
+        let counts = ["count_request", "Encoding::", "TextCount"].iter().any(|n| text.contains(n));
+        let may = ["usage/", "bulk/estimate/", "bin/"].iter().any(|place| file.starts_with(place));
+        assert!(may || !counts, "{file} counts tokens");
+        counting += u32::from(counts && file.starts_with("bulk/estimate/"));
+    }
+    assert!(counting > 0, "what is looked for has these names");
 }

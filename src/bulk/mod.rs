@@ -4,6 +4,7 @@
 //! - `par` - `par_iter` style, with scoring on rayon: [`ParSend`].
 //! - `run` - from a file to a file: [`FileRun`].
 //! - `input` - the lines of the input, and the check of all of them before anything is sent.
+//! - `estimate` - what the rows of an input come to, before they are sent.
 //! - `feeder` - pulls rows from the input.
 //! - `journal` - the output, which tells at the same time what is done.
 //! - `costs` - what a run cost: [`Costs`].
@@ -15,6 +16,7 @@
 
 mod costs;
 mod earlier;
+pub mod estimate;
 mod feeder;
 pub mod input;
 pub mod journal;

@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use openai_bulk::config::parse_duration;
-use openai_bulk::usage::Money;
+use openai_bulk::usage::{Encoding, Money};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,6 +30,10 @@ The key comes from OPENAI_API_KEY, from .env, or from --api-key-file; no flag ta
 pub enum Command {
     /// Send every request of a JSONL file and write every answer
     Run(Box<Run>),
+    /// Say what the requests of a JSONL file would cost, and how long they would take
+    Estimate(Box<Estimate>),
+    /// Count the tokens of a text, or of the requests of a JSONL file
+    Tokens(Box<Tokens>),
     /// Serve an OpenAI-shaped server on this machine
     Simulate(Box<Simulate>),
 }
@@ -60,18 +64,8 @@ pub struct Run {
     #[arg(short, long)]
     pub output: PathBuf,
 
-    /// Model of the rows that name none [default: OPENAI_MODEL or gpt-4o-mini]
-    #[arg(long, value_name = "NAME", help_heading = "Requests")]
-    pub model: Option<String>,
-    /// System message for `{"prompt": ...}` rows
-    #[arg(long, value_name = "TEXT", help_heading = "Requests")]
-    pub system: Option<String>,
-    /// JSON request with `{field}` places for the row's fields, or the name of a file with one
-    #[arg(long, value_name = "JSON|FILE", help_heading = "Requests")]
-    pub template: Option<String>,
-    /// Endpoint of bare bodies, such as /v1/embeddings [default: what the body looks like]
-    #[arg(long, value_name = "PATH", help_heading = "Requests")]
-    pub endpoint: Option<String>,
+    #[command(flatten)]
+    pub requests: Requests,
 
     /// Write the answers in the order of the input
     #[arg(long, help_heading = "Output")]
@@ -147,6 +141,14 @@ pub struct Run {
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "30s", help_heading = "Limits")]
     pub grace: Duration,
 
+    /// Send nothing: say what would be sent, what it would cost and how long it would take
+    #[arg(long, help_heading = "Estimate")]
+    pub dry_run: bool,
+    /// With --dry-run: tokens that each answer is expected to have [default: the mean of the
+    /// answers in OUTPUT, or 256]
+    #[arg(long, value_name = "N", requires = "dry_run", help_heading = "Estimate")]
+    pub expected_output: Option<u64>,
+
     #[command(flatten)]
     pub connection: Connection,
     #[command(flatten)]
@@ -157,6 +159,136 @@ pub struct Run {
     pub simulate: bool,
     #[command(flatten)]
     pub simulator: SimulatorArgs,
+}
+
+/// How rows become requests.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Requests")]
+pub struct Requests {
+    /// Model of the rows that name none [default: OPENAI_MODEL or gpt-4o-mini]
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// System message for `{"prompt": ...}` rows
+    #[arg(long, value_name = "TEXT")]
+    pub system: Option<String>,
+    /// JSON request with `{field}` places for the row's fields, or the name of a file with one
+    #[arg(long, value_name = "JSON|FILE")]
+    pub template: Option<String>,
+    /// Endpoint of bare bodies, such as /v1/embeddings [default: what the body looks like]
+    #[arg(long, value_name = "PATH")]
+    pub endpoint: Option<String>,
+}
+
+const ESTIMATE_EXAMPLES: &str = "\
+Nothing is sent, and no key is needed. Low is one token for each answer; expected what
+--expected-output says, else the mean of the answers in OUTPUT, else 256 tokens; high all that the
+request, or else the model, allows. Input is counted in full in all of them, as if nothing were in
+the server's cache. What has no known price is told, and is in no sum.
+
+JSON (--json), whose `schema` rises when a field changes its meaning or goes: `rows` (total,
+answered, changed, invalid, to_send), `tokens` (what the requests say, also by model), `sums` and
+`models` (`output_tokens`, and `live`, `flex` and `batch` with low, expected and high in US dollars
+as text, null where unknown, and the rows that are not in them), `time` in seconds,
+`rows_too_large` and the first 1,000 of them as `too_large`, `prices`.
+
+Examples:
+  openai-bulk estimate requests.jsonl
+  openai-bulk estimate requests.jsonl --requests-per-minute 500 --tokens-per-minute 200000
+  openai-bulk estimate requests.jsonl -o answers.jsonl --json";
+
+/// What an estimate needs.
+#[derive(Debug, Args)]
+#[command(after_help = ESTIMATE_EXAMPLES)]
+pub struct Estimate {
+    /// JSON Lines that would be sent; `-` is standard input, `.gz` is unpacked
+    pub input: PathBuf,
+    /// Output of a run that was begun: what is answered there is not counted again
+    #[arg(short, long)]
+    pub output: Option<PathBuf>,
+    /// Tokens that each answer is expected to have [default: the mean of the answers in OUTPUT, or
+    /// 256]
+    #[arg(long, value_name = "N")]
+    pub expected_output: Option<u64>,
+    /// Write JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Pass over lines that are not valid instead of refusing the file
+    #[arg(long)]
+    pub skip_invalid: bool,
+    #[command(flatten)]
+    pub requests: Requests,
+
+    /// Requests a minute, for each model [default: OPENAI_REQUESTS_PER_MINUTE, or not known]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub requests_per_minute: Option<u64>,
+    /// Tokens a minute, for each model [default: OPENAI_TOKENS_PER_MINUTE, or not known]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub tokens_per_minute: Option<u64>,
+    /// Models that share their limits, such as `gpt-4o-2024-*=gpt-4o`; may be repeated
+    #[arg(long, value_name = "PATTERN=NAME", help_heading = "Limits")]
+    pub limit_group: Vec<String>,
+    /// Prices that go before those that are built in, in this program's format or in LiteLLM's
+    #[arg(long, value_name = "FILE", help_heading = "Money")]
+    pub prices: Option<PathBuf>,
+    /// File of settings to read instead of ./.env
+    #[arg(long, value_name = "FILE", help_heading = "Settings")]
+    pub env_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub talk: Talk,
+}
+
+const TOKENS_EXAMPLES: &str = "\
+A text is counted by the vocabulary of --model, or by --encoding. Requests are counted by what they send: messages, names, tools, images and
+the form of the answer, each by OpenAI's published rules; where there is none, the count is marked
+as an estimate, and the reason is told. FILE holds requests if its name ends in .jsonl or .ndjson
+(or these with .gz), or if its first line is a request; --as decides otherwise.
+
+Examples:
+  openai-bulk tokens essay.txt
+  echo 'How long is this?' | openai-bulk tokens --model gpt-4
+  openai-bulk tokens --encoding cl100k_base --ids essay.txt
+  openai-bulk tokens requests.jsonl --json";
+
+/// What counting needs.
+#[derive(Debug, Args)]
+#[command(after_help = TOKENS_EXAMPLES)]
+pub struct Tokens {
+    /// Text or JSON Lines of requests to count; `-` is standard input, `.gz` is unpacked
+    #[arg(default_value = "-", value_name = "FILE")]
+    pub input: PathBuf,
+    /// Vocabulary to count text by, instead of that of --model
+    #[arg(long, value_name = "NAME", value_parser = encoding, conflicts_with = "model")]
+    pub encoding: Option<Encoding>,
+    /// What FILE is [default: what its name and its first line say]
+    #[arg(long = "as", value_enum, value_name = "KIND")]
+    pub kind: Option<Kind>,
+    /// Write the numbers of the text's tokens
+    #[arg(long)]
+    pub ids: bool,
+    /// Write JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Count the requests among lines of which some are not valid
+    #[arg(long)]
+    pub skip_invalid: bool,
+    #[command(flatten)]
+    pub requests: Requests,
+    #[command(flatten)]
+    pub talk: Talk,
+}
+
+/// What a file is taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Text
+    Text,
+    /// JSON Lines of requests, as `run` takes them
+    Requests,
+}
+
+fn encoding(name: &str) -> Result<Encoding, String> {
+    Encoding::named(name)
+        .ok_or_else(|| format!("there are {}", Encoding::ALL.map(Encoding::name).join(", ")))
 }
 
 #[derive(Debug, Args)]

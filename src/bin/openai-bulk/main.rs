@@ -2,14 +2,17 @@
 
 mod args;
 mod control;
+mod estimate;
 mod failure;
 mod logger;
 mod machine;
 mod progress;
+mod requests;
 mod run;
 mod signals;
 mod simulate;
 mod table;
+mod tokens;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -18,6 +21,8 @@ fn main() -> ExitCode {
     let cli = args::Cli::parse();
     let result = match &cli.command {
         args::Command::Run(args) => run::run(args),
+        args::Command::Estimate(args) => estimate::estimate(args),
+        args::Command::Tokens(args) => tokens::tokens(args),
         args::Command::Simulate(args) => simulate::simulate(args),
     };
     result.unwrap_or_else(|failure| {

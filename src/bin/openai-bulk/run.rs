@@ -4,15 +4,13 @@ use crate::args::{Fsync, Run};
 use crate::control::Control;
 use crate::failure::{self, Failure};
 use crate::progress::Progress;
-use crate::{logger, machine, signals, simulate, table};
+use crate::{estimate, logger, machine, requests, signals, simulate, table};
 use indicatif::MultiProgress;
 use openai_bulk::bulk::journal;
 use openai_bulk::bulk::{FileRun, Status, Summary};
 use openai_bulk::clock::Stop;
 use openai_bulk::config::{ApiKey, Config};
 use openai_bulk::simulator::Simulator;
-use openai_bulk::wire::row::{Format, endpoint};
-use openai_bulk::wire::template::Template;
 use openai_bulk::{Client, Error};
 use std::fs;
 use std::io::IsTerminal;
@@ -38,7 +36,10 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
     for warning in config.warnings() {
         log::warn!(target: "openai_bulk::config", "{warning}");
     }
-    let format = format(args, &config)?;
+    let format = requests::format(&args.requests, config.get_model())?;
+    if args.dry_run {
+        return estimate::dry_run(args, &config, format, &bars);
+    }
     let caps = config.get_caps();
     let client = Client::new(config)?;
     if let Some(path) = &args.summary {
@@ -158,6 +159,10 @@ fn config(args: &Run, simulator: &mut Option<Simulator>) -> Result<Config, Failu
         }
     }
     config = limits(args, config);
+    if args.dry_run {
+        requests::check_without_key(&config)?;
+        return Ok(config);
+    }
     config.validate()?;
     Ok(machine::fit(config, files_per_request))
 }
@@ -178,7 +183,7 @@ fn set(config: Config, typed: &str) -> Result<Config, Failure> {
 }
 
 fn limits(args: &Run, mut config: Config) -> Config {
-    if let Some(model) = &args.model {
+    if let Some(model) = &args.requests.model {
         config = config.model(model);
     }
     if let Some(most) = args.max_cost {
@@ -230,32 +235,6 @@ fn limits(args: &Run, mut config: Config) -> Config {
         config = config.connect_timeout(time);
     }
     config
-}
-
-fn format(args: &Run, config: &Config) -> Result<Format, Failure> {
-    let mut format = Format { model: config.get_model().into(), ..Format::default() };
-    format.system.clone_from(&args.system);
-    if let Some(path) = &args.endpoint {
-        let known = endpoint(path).ok_or_else(|| {
-            let known = openai_bulk::wire::row::ENDPOINTS.join(", ");
-            Failure::Usage(format!("--endpoint {path}: rows may be sent to {known}"))
-        })?;
-        format.endpoint = Some(known.into());
-    }
-    if let Some(template) = &args.template {
-        format.template = Some(read_template(template)?);
-    }
-    Ok(format)
-}
-
-/// A template that was typed, or the file that has it.
-fn read_template(typed: &str) -> Result<Template, Failure> {
-    let text = if typed.trim_start().starts_with('{') {
-        typed.to_string()
-    } else {
-        fs::read_to_string(typed).map_err(|e| Error::file("read the template", typed, e))?
-    };
-    Template::parse(&text).map_err(|e| Failure::Usage(format!("--template: {e}")))
 }
 
 /// Fails now if the summary cannot be written, before anything is paid for.

@@ -2,17 +2,14 @@
 
 use std::fmt;
 
-use rayon::prelude::*;
-
 use super::duplicates;
-use super::source::{Line, Lines, Source, too_long};
+use super::each::each_row;
+use super::source::Source;
 use crate::error::{Error, Result};
 use crate::wire::row::{Format, Row, RowError};
 
 /// How many problems are shown.
-const SHOWN: usize = 20;
-/// How much text the processors share at a time.
-const PORTION: usize = 2 << 20;
+pub(in crate::bulk) const SHOWN: usize = 20;
 
 /// What the first pass found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,7 +47,7 @@ impl Checked {
         self.invalid + self.duplicates
     }
 
-    fn error(&self, name: &str) -> Error {
+    pub(in crate::bulk) fn error(&self, name: &str) -> Error {
         let mut message = match self.total() {
             1 => "1 line cannot be sent; nothing was sent".to_owned(),
             n => format!("{n} lines cannot be sent; nothing was sent"),
@@ -79,27 +76,26 @@ pub fn check(
     skip_invalid: bool,
     mut each: impl FnMut(&Row),
 ) -> Result<Checked> {
-    let mut lines = source.lines()?;
-    let mut portion = Portion::default();
     let mut hashes = Vec::new();
     let mut invalid = Vec::new();
     let mut checked = Checked::default();
-    while portion.fill(&mut lines)? {
-        for row in portion.parse(format, source.line_limit()) {
-            match row {
-                Ok(row) => {
-                    hashes.push(row.id_hash);
-                    each(&row);
-                }
-                Err(e) => {
-                    checked.invalid += 1;
-                    if invalid.len() < SHOWN {
-                        invalid.push(e);
-                    }
+    each_row(
+        source.lines()?,
+        format,
+        |row| row,
+        |row| match row {
+            Ok(row) => {
+                hashes.push(row.id_hash);
+                each(&row);
+            }
+            Err(e) => {
+                checked.invalid += 1;
+                if invalid.len() < SHOWN {
+                    invalid.push(e);
                 }
             }
-        }
-    }
+        },
+    )?;
     checked.rows = hashes.len() as u64;
     let duplicates = duplicates::find(source, format, hashes, SHOWN)?;
     checked.rows -= duplicates.total;
@@ -114,46 +110,6 @@ pub fn check(
         return Err(checked.error(&file));
     }
     Ok(checked)
-}
-
-/// Lines that are parsed together.
-#[derive(Debug, Default)]
-struct Portion {
-    text: Vec<u8>,
-    /// Number and end of each line; no end if it was too long.
-    lines: Vec<(u64, usize, bool)>,
-}
-
-impl Portion {
-    /// Takes the next lines; false at the end of the input.
-    fn fill(&mut self, lines: &mut Lines) -> Result<bool> {
-        self.text.clear();
-        self.lines.clear();
-        while self.text.len() < PORTION {
-            match lines.next_line()? {
-                None => break,
-                Some(Line::Text(number, text)) => {
-                    self.text.extend_from_slice(text);
-                    self.lines.push((number, self.text.len(), true));
-                }
-                Some(Line::TooLong(number)) => self.lines.push((number, self.text.len(), false)),
-            }
-        }
-        Ok(!self.lines.is_empty())
-    }
-
-    fn parse(&self, format: &Format, limit: usize) -> Vec<Result<Row, RowError>> {
-        let one = |i: usize| {
-            let (number, end, whole) = self.lines[i];
-            let start = if i > 0 { self.lines[i - 1].1 } else { 0 };
-            if whole {
-                format.parse(number, &self.text[start..end])
-            } else {
-                Err(too_long(number, limit))
-            }
-        };
-        (0..self.lines.len()).into_par_iter().with_min_len(64).map(one).collect()
-    }
 }
 
 #[cfg(test)]

@@ -27,11 +27,20 @@ impl DuplicateGuard {
     /// # Errors
     /// When a row with this id came before.
     pub fn admit(&mut self, row: &Row) -> Result<(), RowError> {
-        if self.seen.insert(row.id_hash) {
+        self.admit_id(row.line, &row.custom_id, row.id_hash)
+    }
+
+    /// Remembers the id of the row of a line; `id_hash` is [that](crate::wire::row::id_hash) of the
+    /// id.
+    ///
+    /// # Errors
+    /// When a row with this id came before.
+    pub fn admit_id(&mut self, line: u64, custom_id: &str, id_hash: u64) -> Result<(), RowError> {
+        if self.seen.insert(id_hash) {
             return Ok(());
         }
-        let message = format!("{} came before: ids must differ", name(&row.custom_id));
-        Err(RowError { line: row.line, message })
+        let message = format!("{} came before: ids must differ", name(custom_id));
+        Err(RowError { line, message })
     }
 }
 

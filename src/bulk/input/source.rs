@@ -76,26 +76,37 @@ impl Source {
         }
     }
 
+    /// Its bytes, unpacked, from the first one on.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn reader(&self) -> Result<Box<dyn Read + Send>> {
+        if self.kind == Kind::Stdin {
+            return Ok(Box::new(io::stdin()));
+        }
+        let file = File::open(&self.path).map_err(|e| self.error(e))?;
+        let gzip = self.path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz"));
+        Ok(if gzip {
+            Box::new(MultiGzDecoder::new(BufReader::with_capacity(READ, file)))
+        } else {
+            Box::new(file)
+        })
+    }
+
     /// Its lines, from the first one on.
     pub fn lines(&self) -> Result<Lines> {
-        let reader: Box<dyn Read + Send> = match self.kind {
-            Kind::Stdin => Box::new(io::stdin()),
-            _ => {
-                let file = File::open(&self.path).map_err(|e| self.error(e))?;
-                let gzip = self.path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz"));
-                if gzip {
-                    Box::new(MultiGzDecoder::new(BufReader::with_capacity(READ, file)))
-                } else {
-                    Box::new(file)
-                }
-            }
-        };
-        Ok(Lines {
+        Ok(self.lines_of(self.reader()?))
+    }
+
+    /// The lines of what is read from `reader` in its place, such as what was put aside of a
+    /// stream and the rest of it.
+    pub fn lines_of(&self, reader: Box<dyn Read + Send>) -> Lines {
+        Lines {
             reader: BufReader::with_capacity(READ, reader),
             source: self.clone(),
             number: 0,
             text: Vec::new(),
-        })
+        }
     }
 
     /// Its rows, from the first one on.
@@ -202,9 +213,10 @@ pub(super) fn too_long(line: u64, limit: usize) -> RowError {
     RowError { line, message: format!("the line is longer than the limit of {limit} bytes") }
 }
 
-impl Source {
-    pub(super) fn line_limit(&self) -> usize {
-        self.line_limit
+impl Lines {
+    /// The longest line that is accepted.
+    pub(super) fn limit(&self) -> usize {
+        self.source.line_limit
     }
 }
 

@@ -7,6 +7,7 @@
 //! - `handle` - the handle: [`Journal`], [`Options`], [`Known`].
 //! - `write` - lines into the file: buffer, flush, sync, and what holds after a failure.
 //! - `scan` - what an existing file says, and the mending of its end.
+//! - `look` - what an output says, without opening it for a run: [`look()`].
 //! - `index` - which rows are done, in 16 bytes a row.
 //! - `compact` - one line for each row, into a copy that takes the file's place: [`Summary`].
 //! - `file` - the file system: locks, and whether two names are one file.
@@ -15,6 +16,7 @@ mod compact;
 mod file;
 mod handle;
 mod index;
+mod look;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -25,3 +27,4 @@ pub use file::same_file;
 pub(super) use handle::each_line;
 pub use handle::{Fsync, Journal, Options};
 pub use index::{Found, Index, Known};
+pub use look::look;

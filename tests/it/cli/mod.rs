@@ -3,6 +3,7 @@
 //! - `cap` - caps of money and tokens.
 //! - `codes` - each exit code.
 //! - `control` - limits that change while a run goes on.
+//! - `estimate` - what a run would cost.
 //! - `input` - each kind of line, each way in, each endpoint.
 //! - `output` - what is written where.
 //! - `resume` - the same command again.
@@ -10,10 +11,12 @@
 //! - `killed` - death without warning.
 //! - `secret` - a key that the server says aloud.
 //! - `signals` - Ctrl-C.
+//! - `tokens` - counting without sending.
 
 mod cap;
 mod codes;
 mod control;
+mod estimate;
 mod input;
 mod invalid;
 mod killed;
@@ -21,3 +24,4 @@ mod output;
 mod resume;
 mod secret;
 mod signals;
+mod tokens;

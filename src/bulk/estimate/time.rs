@@ -1,0 +1,125 @@
+//! How long rows take within limits.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::sums::Range;
+
+/// How long a batch may take. Source: the API reference, whose only window is 24 hours.
+const BATCH: f64 = 24.0 * 3600.0;
+
+/// How long rows take, in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Time {
+    /// Sent now, as fast as the limits allow; `None` where no limit is given, because then nothing
+    /// tells.
+    pub live: Option<Seconds>,
+    /// Sent now with the flex tier, which takes as long at least; `None` where no limit is given.
+    pub flex: Option<Seconds>,
+    /// Sent through the Batch API, at the most.
+    pub batch_at_most: f64,
+}
+
+/// Seconds, from the least to the most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Seconds {
+    /// With the shortest answers.
+    pub low: f64,
+    /// With the expected answers.
+    pub expected: f64,
+    /// With the longest answers; `None` where there is no bound for some of them.
+    pub high: Option<f64>,
+}
+
+/// The rows and tokens of each group of models that shares its limits.
+#[derive(Debug, Default)]
+pub(super) struct Groups(BTreeMap<Arc<str>, Group>);
+
+#[derive(Debug, Default)]
+struct Group {
+    rows: u64,
+    low: u64,
+    expected: u64,
+    /// `None` once a row has no bound.
+    high: Option<u64>,
+}
+
+impl Groups {
+    /// Adds a row: what it reads, and what it writes.
+    pub(super) fn add(&mut self, group: Arc<str>, input: u64, output: Range<u64>) {
+        let first = Group { high: Some(0), ..Group::default() };
+        let group = self.0.entry(group).or_insert(first);
+        let plus = |sum: u64, output: u64| sum.saturating_add(input).saturating_add(output);
+        group.rows += 1;
+        group.low = plus(group.low, output.low);
+        group.expected = plus(group.expected, output.expected);
+        group.high = group.high.zip(output.high).map(|(sum, output)| plus(sum, output));
+    }
+
+    /// How long they take, all groups beside each other, each within these limits.
+    pub(super) fn time(
+        &self,
+        requests_per_minute: Option<u64>,
+        tokens_per_minute: Option<u64>,
+    ) -> Time {
+        let is_told = requests_per_minute.is_some() || tokens_per_minute.is_some();
+        let minutes = |count: u64, limit: Option<u64>| {
+            limit.map_or(0.0, |limit| count as f64 / limit.max(1) as f64)
+        };
+        let slowest = |tokens: &dyn Fn(&Group) -> Option<u64>| {
+            self.0.values().try_fold(0f64, |most, group| {
+                let by_tokens = match tokens_per_minute {
+                    Some(_) => minutes(tokens(group)?, tokens_per_minute),
+                    None => 0.0,
+                };
+                Some(most.max(by_tokens).max(minutes(group.rows, requests_per_minute)))
+            })
+        };
+        let seconds = |minutes: f64| minutes * 60.0;
+        let live = is_told.then(|| Seconds {
+            low: seconds(slowest(&|group| Some(group.low)).unwrap_or(0.0)),
+            expected: seconds(slowest(&|group| Some(group.expected)).unwrap_or(0.0)),
+            high: slowest(&|group| group.high).map(seconds),
+        });
+        Time { live, flex: live, batch_at_most: BATCH }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn groups() -> Groups {
+        let mut groups = Groups::default();
+        for _ in 0..100 {
+            groups.add("a".into(), 90, Range { low: 1, expected: 10, high: Some(110) });
+        }
+        for _ in 0..10 {
+            groups.add("b".into(), 9_990, Range { low: 1, expected: 10, high: None });
+        }
+        groups
+    }
+
+    #[test]
+    fn the_slowest_group_and_the_tighter_limit_tell_the_time() {
+        let by_requests = groups().time(Some(50), None).live.unwrap();
+        assert_eq!((by_requests.expected, by_requests.high), (120.0, Some(120.0)));
+        let by_tokens = groups().time(Some(50), Some(20_000)).live.unwrap();
+        assert_eq!(by_tokens.expected, 300.0, "b has 100,000 tokens");
+        assert_eq!(by_tokens.high, None, "nobody knows how much b writes");
+    }
+
+    #[test]
+    fn without_limits_nothing_is_known_but_the_window_of_a_batch() {
+        let time = groups().time(None, None);
+        assert_eq!((time.live, time.flex, time.batch_at_most), (None, None, 86_400.0));
+        assert_eq!(
+            Groups::default().time(Some(1), None).live,
+            Some(Seconds { high: Some(0.0), ..Seconds::default() })
+        );
+    }
+}
