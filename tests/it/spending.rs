@@ -369,7 +369,8 @@ fn a_client_spends_no_more_than_its_settings_say_and_tells_what_it_spent() {
     // A run of the same client has no more either.
     let left = client.bulk().send_all((0..3).map(question)).unwrap_err();
     let Error::Partial(partial) = &left else { panic!("{left}") };
-    assert_eq!((partial.succeeded, partial.failed), (0, 3));
+    // A run that has ended takes in no more, so that not all of them may have failed.
+    assert!(partial.succeeded == 0 && partial.failed > 0, "{partial:?}");
     assert!(is_over_cap(&partial.first), "{}", partial.first);
 }
 
