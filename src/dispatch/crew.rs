@@ -4,6 +4,7 @@ use super::attempt::{self, History, Step};
 use super::feed::{Feed, Pending, Take};
 use super::gate::Permit;
 use super::hedge::{Hedger, Race};
+use super::mailbox::Mailbox;
 use super::meter::{Held, Meter};
 use super::pool::{Delivered, Job};
 use super::{Dispatcher, Facts};
@@ -11,7 +12,7 @@ use crate::clock::{Hold, Signal, Stage, Stop, Time};
 use crate::error::{Error, TransportError, TransportErrorKind};
 use crate::transport::Exchange;
 use crate::usage::Purse;
-use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use parking_lot::Mutex;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -47,7 +48,7 @@ pub(super) struct Shared<T: Send + 'static> {
 /// The workers that have nothing to do, the last one first, and all that were ever started.
 #[derive(Debug)]
 pub(super) struct Crew<T: Send + 'static> {
-    idle: Vec<Sender<Order<T>>>,
+    idle: Vec<Arc<Mailbox<Order<T>>>>,
     all: Vec<JoinHandle<()>>,
     /// The work is over: whoever becomes idle leaves.
     is_dismissed: bool,
@@ -128,7 +129,7 @@ impl<T: Send + 'static> Shared<T> {
             let mut crew = self.crew.lock();
             crew.is_dismissed = true;
             for worker in crew.idle.drain(..) {
-                let _ = worker.send(Order::Leave);
+                worker.put(Order::Leave);
             }
             std::mem::take(&mut crew.all)
         };
@@ -241,45 +242,36 @@ impl<T: Send + 'static> Shared<T> {
         let assignment = Assignment { load, permit, hold: self.dispatcher.clock.hold() };
         let idle = self.crew.lock().idle.pop();
         match idle {
-            Some(worker) => {
-                let sent = worker.send(Order::Send(assignment));
-                debug_assert!(sent.is_ok(), "an idle worker listens until it is told to leave");
-            }
+            Some(worker) => worker.put(Order::Send(assignment)),
             None => self.hire(assignment, results),
         }
     }
 
     /// Starts a worker; without room for another thread, fewer requests go at once.
     fn hire(self: &Arc<Self>, assignment: Assignment<T>, results: &Sender<Delivered<T>>) {
-        let (orders_in, orders) = bounded(1);
-        let (shared, results_in, back) = (self.clone(), results.clone(), orders_in.clone());
+        let mailbox = Arc::new(Mailbox::with(Order::Send(assignment)));
+        let (shared, results_in, own) = (self.clone(), results.clone(), mailbox.clone());
         let number = self.crew.lock().all.len() + 1;
         let thread = thread::Builder::new()
             .name(format!("openai-bulk-{number}"))
             .stack_size(STACK)
-            .spawn(move || shared.work(&orders, &back, &results_in));
+            .spawn(move || shared.work(&own, &results_in));
         match thread {
-            Ok(thread) => {
-                self.crew.lock().all.push(thread);
-                let _ = orders_in.send(Order::Send(assignment));
-            }
+            Ok(thread) => self.crew.lock().all.push(thread),
             Err(error) => {
                 let most = self.crew.lock().all.len().max(1);
                 log::warn!(target: "openai_bulk::pool", max_concurrency = most, error:% = error; "no more threads can be started: fewer requests at once from here on");
                 self.dispatcher.gate.set_ceiling(most);
                 // The call was admitted: it is sent from here, and the others wait for it once.
-                drop(self.serve(assignment, results));
+                if let Some(Order::Send(assignment)) = mailbox.try_take() {
+                    drop(self.serve(assignment, results));
+                }
             }
         }
     }
 
-    fn work(
-        &self,
-        orders: &Receiver<Order<T>>,
-        me: &Sender<Order<T>>,
-        results: &Sender<Delivered<T>>,
-    ) {
-        while let Ok(Order::Send(assignment)) = orders.recv() {
+    fn work(&self, me: &Arc<Mailbox<Order<T>>>, results: &Sender<Delivered<T>>) {
+        while let Order::Send(assignment) = me.take() {
             let mut next = Some(assignment);
             while let Some(assignment) = next.take() {
                 let hold = self.serve(assignment, results);
@@ -414,7 +406,7 @@ impl<T: Send + 'static> Shared<T> {
     #[inline(never)]
     fn next_for(
         &self,
-        me: &Sender<Order<T>>,
+        me: &Arc<Mailbox<Order<T>>>,
         results: &Sender<Delivered<T>>,
         hold: Hold,
     ) -> Option<Assignment<T>> {
@@ -444,10 +436,10 @@ impl<T: Send + 'static> Shared<T> {
     }
 
     /// Puts a worker that has nothing to do at the top of the idle ones, or sends it home.
-    fn rest(&self, me: &Sender<Order<T>>) {
+    fn rest(&self, me: &Arc<Mailbox<Order<T>>>) {
         let mut crew = self.crew.lock();
         if crew.is_dismissed {
-            let _ = me.send(Order::Leave);
+            me.put(Order::Leave);
         } else {
             crew.idle.push(me.clone());
         }

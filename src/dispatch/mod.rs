@@ -8,6 +8,7 @@
 //! - `feed` - the calls of a pool that wait.
 //! - `pool` - many calls at once: the way in, and the results.
 //! - `crew` - those who do a pool's work: the pacer and the workers.
+//! - `mailbox` - how a worker gets its next call.
 //! - `hedge` - second requests for stragglers.
 //! - `secret` - keeps the key out of what servers send back.
 //! - `meter` - what held a run back, and what it has done so far.
@@ -22,6 +23,7 @@ mod feed;
 mod gate;
 mod hedge;
 mod judge;
+mod mailbox;
 mod meter;
 mod pool;
 mod secret;

@@ -16,7 +16,10 @@ use crate::usage::Purse;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, never, unbounded};
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicBool, AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -108,6 +111,8 @@ pub enum Received<T> {
 pub struct Pool<T: Send + 'static> {
     shared: Arc<Shared<T>>,
     results: Receiver<Delivered<T>>,
+    /// Whether several results came together last.
+    comes_thick: AtomicBool,
     pacer: Option<JoinHandle<()>>,
     _subscription: Subscription,
 }
@@ -165,7 +170,14 @@ impl<T: Send + 'static> Pool<T> {
             .spawn(move || for_pacer.pace(&results_in, hold))
             .expect("one thread can be started");
         let intake = Intake { shared: shared.clone(), jobs: jobs_in, results: results_out };
-        (Pool { shared, results, pacer: Some(pacer), _subscription: subscription }, intake)
+        let pool = Pool {
+            shared,
+            results,
+            comes_thick: AtomicBool::new(false),
+            pacer: Some(pacer),
+            _subscription: subscription,
+        };
+        (pool, intake)
     }
 
     /// The next result, or `None` when all are out. The job counts as inside until it is released.
@@ -202,11 +214,13 @@ impl<T: Send + 'static> Pool<T> {
             Received::Nothing => return Some(Vec::new()),
             Received::End => return None,
         };
+        // Where answers come one by one, waiting for more would only be another waking.
         let enough = (self.shared.window / 8).clamp(1, MOST);
-        if self.results.len() + 1 < enough {
+        if self.comes_thick.load(Relaxed) && self.results.len() + 1 < enough {
             let _ = never::<()>().recv_timeout(MOMENT);
         }
         some.extend(self.results.try_iter().take(MOST - 1));
+        self.comes_thick.store(some.len() > 1, Relaxed);
         Some(some)
     }
 
