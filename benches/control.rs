@@ -4,6 +4,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use openai_bulk::clock::Time;
+use openai_bulk::policy::account::Account;
 use openai_bulk::policy::budget::{Budget, Cost, Receipt};
 use openai_bulk::policy::concurrency::Concurrency;
 use openai_bulk::policy::search::Search;
@@ -38,6 +39,20 @@ fn buckets(c: &mut Criterion) {
         b.iter(|| {
             step += 10;
             call(&mut budget, step)
+        });
+    });
+    // Four readings of how tokens are charged.
+    let mut tokens = Account::of_tokens(|| Budget::stated(1e9, SECOND, Time::ZERO));
+    group.bench_function("one call of a limit of tokens", |b| {
+        b.iter(|| {
+            step += 10;
+            let (now, cost) = (at(step), Cost { most: 400.0, likely: 100.0 });
+            black_box(tokens.wait(now, cost));
+            let receipt = tokens.charge(now, cost);
+            let (limit, left) = (Some(1_000_000_000), Some(900_000_000));
+            let level = Level { limit, remaining: left, reset: None };
+            tokens.learn(now, &level, &receipt, now, false);
+            tokens.settle(&receipt, 100.0);
         });
     });
     const EACH: u64 = 1_000;

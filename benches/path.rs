@@ -1,9 +1,9 @@
-//! The path of a request: gate and loop without a network, and over the loopback.
+//! The path of a request: gate and loop without a network, admission, and over the loopback.
 //!
 //! `cargo bench --features simulator --bench path`
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use openai_bulk::clock::{Stop, SystemClock};
+use openai_bulk::clock::{Clock, ManualClock, Stop, SystemClock};
 use openai_bulk::dispatch::{Call, Dispatcher, Gate, Job, Limits, Pool, PoolOptions};
 use openai_bulk::error::TransportError;
 use openai_bulk::policy::retry::Rules;
@@ -17,15 +17,24 @@ const QUESTION: &str = r#"{"model":"gpt-4o-mini","messages":[{"role":"system","c
 const ANSWER: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"gpt-4o-mini","choices":[{"index":0,"message":{"role":"assistant","content":"Because they hold much air."},"finish_reason":"stop"}],"usage":{"prompt_tokens":40,"completion_tokens":8,"total_tokens":48}}"#;
 
 fn dispatcher(transport: impl Transport, max_concurrency: usize) -> Arc<Dispatcher> {
+    // Far above what is sent, so that the budgets are kept and never bind.
+    paced(transport, max_concurrency, 1e9, Arc::new(SystemClock::new()))
+}
+
+fn paced(
+    transport: impl Transport,
+    max_concurrency: usize,
+    requests_per_minute: f64,
+    clock: Arc<dyn Clock>,
+) -> Arc<Dispatcher> {
     let mut limits = Limits::default();
     limits.max_concurrency = max_concurrency;
     limits.min_concurrency = max_concurrency;
-    // Far above what is sent, so that the budgets are kept and never bind.
-    limits.requests_per_minute = Some(1e9);
+    limits.requests_per_minute = Some(requests_per_minute);
     limits.tokens_per_minute = Some(1e12);
     Arc::new(Dispatcher {
         transport: Arc::new(transport),
-        clock: Arc::new(SystemClock::new()),
+        clock,
         gate: Gate::new(limits),
         rules: Rules::default(),
         timeout: Duration::from_secs(60),
@@ -85,6 +94,37 @@ fn without_a_network(c: &mut Criterion) {
     group.finish();
 }
 
+/// What admission costs by itself: the gate under many threads, and the pacer, which admits one call
+/// at a time. Its clock jumps to each deadline, so that nothing is waited for.
+fn admission(c: &mut Criterion) {
+    let mut group = c.benchmark_group("admission");
+    let url: Arc<str> = "http://bench/v1/chat/completions".into();
+    group.sample_size(10);
+    const THREADS: usize = 64;
+    const EACH: usize = 500;
+    let open = dispatcher(instant, THREADS);
+    let (one, stop) = (call(&url), Stop::new());
+    group.throughput(Throughput::Elements((THREADS * EACH) as u64));
+    group.bench_function("gate, 64 threads of 500 calls", |b| {
+        b.iter(|| {
+            std::thread::scope(|scope| {
+                for _ in 0..THREADS {
+                    scope.spawn(|| (0..EACH).for_each(|_| drop(open.send(&one, &stop).unwrap())));
+                }
+            });
+        });
+    });
+    const PACED: usize = 2_000;
+    group.throughput(Throughput::Elements(PACED as u64));
+    group.bench_function("pacer, 2,000 calls of which each waits", |b| {
+        b.iter(|| {
+            let clock = Arc::new(ManualClock::new());
+            send_all(&paced(instant, THREADS, 6_000.0, clock), &url, PACED);
+        });
+    });
+    group.finish();
+}
+
 fn over_the_loopback(c: &mut Criterion) {
     let simulator = Simulator::start().expect("a port is free");
     let url: Arc<str> = format!("{}/chat/completions", simulator.base_url()).into();
@@ -102,5 +142,5 @@ fn over_the_loopback(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(path, without_a_network, over_the_loopback);
+criterion_group!(path, without_a_network, admission, over_the_loopback);
 criterion_main!(path);

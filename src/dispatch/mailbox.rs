@@ -1,10 +1,13 @@
 use parking_lot::{Condvar, Mutex};
 
+/// How often a box is looked into before its thread sleeps, each time after twice as long. Source:
+/// `benches/path`; without it, 10,000 calls of which each comes alone took 120 ms instead of 48.
+const LOOKS: u32 = 4;
+
 /// What one thread leaves for another: at most one thing at a time.
 ///
 /// There is one for each worker, and most of them wait: a channel would be ten times as large, and
-/// would look several times before it lets its thread sleep, which a worker without work pays with
-/// a tenth of what a request costs.
+/// would let other threads go first several times before it lets its own sleep.
 #[derive(Debug)]
 pub(super) struct Mailbox<M> {
     content: Mutex<Option<M>>,
@@ -26,6 +29,13 @@ impl<M> Mailbox<M> {
 
     /// What is in the box, which is waited for.
     pub(super) fn take(&self) -> M {
+        // Where work comes at once, going to sleep and being woken would cost more than all else.
+        for look in 0..LOOKS {
+            if let Some(content) = self.try_take() {
+                return content;
+            }
+            (0..1 << look).for_each(|_| std::hint::spin_loop());
+        }
         let mut content = self.content.lock();
         loop {
             if let Some(content) = content.take() {
