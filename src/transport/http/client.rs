@@ -16,9 +16,9 @@ use ureq::config::Config;
 use ureq::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use ureq::http::{self, Request, Uri};
 
-/// How many bytes a secure connection reads or writes at once, each way; it holds its buffers for as
-/// long as it lives.
-const BUFFER: usize = 16 << 10;
+/// How many bytes ureq's part of a secure connection reads or writes at once, each way. It holds
+/// these buffers for as long as it lives.
+const BUFFER: usize = 4 << 10;
 
 /// Sends requests over HTTP/1.1.
 ///
@@ -218,7 +218,7 @@ fn config(
         .user_agent(&options.user_agent)
         .timeout_connect(Some(options.connect_timeout))
         .input_buffer_size(BUFFER)
-        .output_buffer_size(BUFFER / 2)
+        .output_buffer_size(BUFFER)
         .max_idle_connections(1)
         .max_idle_connections_per_host(1)
         .max_idle_age(IDLE);

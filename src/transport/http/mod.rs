@@ -9,6 +9,7 @@
 //! - `proxies` - which exchange goes through which proxy.
 //! - `ways` - straight to the server, or by a proxy.
 //! - `tcp` - sockets, which can be interrupted from the moment that they are dialled.
+//! - `secure` - secure connections that hold no buffers while they wait.
 //! - `tls` - certificates, and one TLS configuration for all connections.
 
 mod client;
@@ -17,6 +18,7 @@ mod line;
 mod names;
 mod options;
 mod proxies;
+mod secure;
 mod tcp;
 mod tls;
 mod watch;

@@ -173,7 +173,7 @@ impl Transport for Tcp {
 
 /// Buffers that exist only while bytes move.
 #[derive(Debug)]
-struct Held {
+pub(super) struct Held {
     spare: Arc<Spare>,
     input: Vec<u8>,
     /// The part of `input` that was read and not yet used.
@@ -185,7 +185,7 @@ struct Held {
 }
 
 impl Held {
-    fn new(spare: Arc<Spare>) -> Held {
+    pub(super) fn new(spare: Arc<Spare>) -> Held {
         Held {
             spare,
             input: Vec::new(),
@@ -202,7 +202,7 @@ impl Held {
     }
 
     /// Gives up what holds nothing.
-    fn release(&mut self) {
+    pub(super) fn release(&mut self) {
         if self.gathered == 0 {
             self.spare.put_back(&mut self.output);
         }

@@ -1,3 +1,4 @@
+use super::secure::Secure;
 use super::tcp::{Dial, Spare};
 use super::tls::{Tls, TlsLink};
 use super::watch::Progress;
@@ -17,11 +18,12 @@ use ureq::unversioned::transport::{
 pub(super) struct Ways {
     dial: Dial,
     tls: TlsLink,
+    spare: Arc<Spare>,
 }
 
 impl Ways {
     pub(super) fn new(tls: &Tls, spare: &Arc<Spare>, progress: &Arc<Progress>) -> Ways {
-        Ways { dial: Dial::new(spare, progress), tls: tls.link(progress) }
+        Ways { dial: Dial::new(spare, progress), tls: tls.link(progress), spare: spare.clone() }
     }
 
     pub(super) fn connect(
@@ -46,7 +48,7 @@ impl Ways {
         details: &ConnectionDetails<'_>,
     ) -> Result<Option<Box<dyn Transport>>, Error> {
         let plain = self.plain(details)?;
-        Ok(self.tls.connect(details, plain)?.map(|made| Box::new(made) as Box<dyn Transport>))
+        Ok(self.tls.connect(details, plain)?.map(|made| self.secure(made)))
     }
 
     #[inline(never)]
@@ -57,7 +59,15 @@ impl Ways {
         let socks = SocksConnector::default().connect(details, None::<()>)?;
         let tunnel = ConnectProxyConnector::default().connect(details, socks)?;
         let dialled = self.dial.connect(details, tunnel)?;
-        Ok(self.tls.connect(details, dialled)?.map(|made| Box::new(made) as Box<dyn Transport>))
+        Ok(self.tls.connect(details, dialled)?.map(|made| self.secure(made)))
+    }
+
+    /// The same connection with buffers of ours, if it is a secure one.
+    fn secure(&self, made: impl Transport) -> Box<dyn Transport> {
+        match made.is_tls() {
+            true => Box::new(Secure::new(Box::new(made), &self.spare)),
+            false => Box::new(made),
+        }
     }
 }
 
