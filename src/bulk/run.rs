@@ -273,7 +273,7 @@ impl<'a> Unpriced<'a> {
         let prices = &self.caller.dispatcher.prices;
         let model = row.model.as_deref().unwrap_or_default();
         let model = Caller::asked(&row.url, model);
-        let reach = Reach::read(&row.body);
+        let reach = Reach::read(&row.body).sent_to(&row.url);
         let most = reach.most(prices, model);
         let capped = match (self.caps, most) {
             (Caps { money: Some(_), .. }, Most { money: None, .. }) => Capped::Money,
