@@ -116,9 +116,9 @@ impl Costs {
         row.unpriced += unpriced;
         row.total += total;
         if let Some(usage) = &peek.usage {
-            row.input += usage.input;
-            row.cached_input += usage.cached;
-            row.output += usage.output;
+            row.input = row.input.saturating_add(usage.input);
+            row.cached_input = row.cached_input.saturating_add(usage.cached);
+            row.output = row.output.saturating_add(usage.output);
         }
     }
 
