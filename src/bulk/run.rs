@@ -179,21 +179,22 @@ impl FileRun {
         if self.is_fresh && !journal.is_sink() {
             file.remove()?;
         }
+        let dispatcher = &self.caller.dispatcher;
         if !self.caps.is_some() {
+            if !journal.is_sink() {
+                let read = || Earlier::read(&self.output, &dispatcher.prices, self.caps);
+                if let Err(error) = file.set_aside(|| Ok(read()?.amount)) {
+                    log::warn!(target: "openai_bulk::run", error:% = error; "a later cap may not know of all that was spent");
+                }
+            }
             return Ok((None, Earlier::default()));
         }
-        let dispatcher = &self.caller.dispatcher;
         let purse = Purse::new(self.caps, dispatcher.purse.clone());
         if journal.is_sink() {
             return Ok((Some(purse), Earlier::default()));
         }
         let earlier = Earlier::read(&self.output, &dispatcher.prices, self.caps)?;
-        let told = earlier.amount;
-        let spent = file.read()?;
-        purse.count_earlier(Amount {
-            money: told.money.max(spent.money),
-            tokens: told.tokens.max(spent.tokens),
-        });
+        purse.count_earlier(file.read(earlier.amount)?);
         purse.mark(file.writer(purse.standing().taken())?);
         Ok((Some(purse), earlier))
     }
