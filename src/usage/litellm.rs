@@ -38,7 +38,9 @@ pub(super) fn read(name: &str, text: &str) -> Result<Layer, Problem> {
         if &*model == SAMPLE {
             continue;
         }
-        if let Some(read) = self::model(&model, &fields).map_err(|e| format!("model {model}: {e}"))? {
+        if let Some(read) =
+            self::model(&model, &fields).map_err(|e| format!("model {model}: {e}"))?
+        {
             layer.models.insert(model, read);
         }
     }

@@ -125,11 +125,7 @@ mod tests {
     use super::*;
 
     fn minute(requests: Option<u64>, tokens: Option<u64>) -> Limits {
-        Limits {
-            requests_per_minute: requests,
-            tokens_per_minute: tokens,
-            ..Limits::default()
-        }
+        Limits { requests_per_minute: requests, tokens_per_minute: tokens, ..Limits::default() }
     }
 
     fn groups() -> Groups {
@@ -165,11 +161,8 @@ mod tests {
     #[test]
     fn what_a_day_allows_goes_at_once_and_the_rest_waits_for_other_days() {
         let found = |requests_per_day, tokens_per_day| {
-            let limits = Limits {
-                requests_per_day,
-                tokens_per_day,
-                ..minute(Some(1_000_000), None)
-            };
+            let limits =
+                Limits { requests_per_day, tokens_per_day, ..minute(Some(1_000_000), None) };
             groups().time(&limits).live.unwrap()
         };
         assert!(found(Some(100), None).expected < 1.0, "all in the first day");

@@ -55,8 +55,7 @@ fn rows_tokens_costs_and_times_are_told_side_by_side() {
     for part in ["36h00m", "50 requests a minute and 40 requests a day for each model"] {
         assert!(days.contains(part), "`{part}` is not in\n{days}");
     }
-    let json: Value =
-        serde_json::from_str(&run(&["--json", "--tokens-per-day", "750"])).unwrap();
+    let json: Value = serde_json::from_str(&run(&["--json", "--tokens-per-day", "750"])).unwrap();
     assert_eq!(json["time"]["live"]["expected"], 86_400.0);
     assert_eq!((&json["tokens_per_day"], &json["requests_per_day"]), (&json!(750), &Value::Null));
 }
