@@ -330,6 +330,7 @@ fn too_large(estimate: &Estimate) -> String {
         let what = match *reason {
             "context" => format!("{found} input tokens, the model takes {limit}"),
             "output" => format!("{found} output tokens are asked for, the model writes {limit}"),
+            "window" => format!("{found} tokens with its ceiling, the model's window is {limit}"),
             "minute" => format!("{found} tokens with its ceiling, the limit is {limit} a minute"),
             "inputs" => format!("{found} texts, a request may have {limit}"),
             _ => format!("{found} tokens, a request may have {limit}"),

@@ -11,6 +11,7 @@ use openai_bulk::bulk::{FileRun, Status, Summary};
 use openai_bulk::clock::Stop;
 use openai_bulk::config::{ApiKey, Config};
 use openai_bulk::simulator::Simulator;
+use openai_bulk::usage::Money;
 use openai_bulk::{Client, Error};
 use std::fs;
 use std::io::IsTerminal;
@@ -118,7 +119,10 @@ fn left(summary: &Summary) -> String {
     let rows = summary.rows.not_sent;
     let are = if rows == 1 { "row is" } else { "rows are" };
     let cost = &summary.cost;
-    let most = cost.left_at_most.filter(|_| cost.cap.is_some_and(|cap| cap.money.is_some()));
+    let has_money = cost.cap.is_some_and(|cap| cap.money.is_some());
+    // Where a server uses more than it is allowed, there is no most.
+    let is_kept = |most: &Money| cost.left.is_none_or(|about| about <= *most);
+    let most = cost.left_at_most.filter(|most| has_money && is_kept(most));
     let money = match (cost.left, most) {
         (Some(about), Some(most)) => {
             format!("at about {about} by what those cost that are done, and at most {most}")

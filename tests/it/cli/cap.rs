@@ -252,7 +252,8 @@ fn a_server_that_uses_more_than_it_was_allowed_is_counted_and_told() {
     // Rows of sixty tokens at the most, for which the server has told a million each.
     folder.write("out.jsonl", lying(3));
     let run = job(&folder, &simulator, "0.05").run().ended(4);
-    run.said(&["$0.45 of $0.05", "$0.40 over it: the server used more"]);
+    let run = run.said(&["$0.45 of $0.05", "$0.40 over it: the server used more"]);
+    assert!(!run.stderr.contains("at most $"), "it keeps to no most:\n{}", run.stderr);
     assert_eq!(pico(&summary(&folder)["cost"]["cap"]["over_money"]), 400_000_000_000);
 }
 

@@ -72,6 +72,14 @@ fn a_dry_run_says_the_same_and_sends_nothing() {
         "{}",
         dry.stdout
     );
+    // Neither is too much alone.
+    let window = chat("w", &"word ".repeat(3_000))
+        .replace("gpt-4o-mini", "gpt-4")
+        .replace(r#""messages""#, r#""max_tokens":4096,"messages""#);
+    folder.write("w.jsonl", window.replace("word ", "word word "));
+    let told = folder.program().args(["estimate", "w.jsonl"]).run().ended(0).stdout;
+    let part = "line 1: 10104 tokens with its ceiling, the model's window is 8192";
+    assert!(told.contains(part), "{told}");
     folder.write("prices.json", PRICES);
     let other = folder.job().args(["--dry-run", "--prices", "prices.json"]).run().ended(0);
     assert!(other.stdout.contains("as of 2026-01-02; a test"), "{}", other.stdout);
