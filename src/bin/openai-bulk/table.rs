@@ -92,7 +92,10 @@ fn cost(summary: &Summary) -> Vec<(&'static str, String)> {
         let rest = if cost.total > Money::ZERO { "; the cost is a lower bound" } else { "" };
         rows.push((
             "price unknown",
-            format!("{unpriced} of {all} answers{rest} (--prices FILE gives prices)"),
+            format!(
+                "{unpriced} of {all} answers{rest} (--prices FILE gives prices; an answer that does \
+                 not tell its tokens has none)"
+            ),
         ));
     }
     if cost.total > Money::ZERO || cost.unpriced < summary.rows.succeeded {
@@ -110,7 +113,7 @@ fn cost(summary: &Summary) -> Vec<(&'static str, String)> {
             let times = actual.as_dollars() / expected.as_dollars();
             rows.push((
                 "estimate",
-                format!("{expected} by characters and {ASSUMED_OUTPUT} tokens an answer; actual {times:.2} times that"),
+                format!("{expected} by characters and at most {ASSUMED_OUTPUT} tokens an answer; actual {times:.2} times that"),
             ));
         }
     }
