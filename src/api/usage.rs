@@ -80,6 +80,18 @@ impl Usage {
 
     /// All tokens.
     pub fn total(&self) -> u64 {
-        self.total_tokens.unwrap_or_else(|| self.input() + self.output())
+        self.total_tokens.unwrap_or_else(|| self.input().saturating_add(self.output()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_number_of_tokens_has_a_total() {
+        let text = r#"{"prompt_tokens":18446744073709551615,"completion_tokens":7}"#;
+        let usage: Usage = serde_json::from_str(text).unwrap();
+        assert_eq!((usage.input(), usage.output(), usage.total()), (u64::MAX, 7, u64::MAX));
     }
 }

@@ -1,7 +1,9 @@
 //! What a run cost: counted while it goes on, told at its end.
 
+use super::estimate::ASSUMED_OUTPUT;
 use crate::dispatch::{Facts, Reply};
-use crate::usage::{Money, Standing, Tier};
+use crate::usage::{Amount, Money, Prices, Standing, Tier, Weight, cost};
+use crate::wire::answer::RawUsage;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -32,8 +34,28 @@ pub struct Costs {
     /// What the rows that are not done would cost, at the average of those that are done; with a
     /// cap, those of earlier runs among them.
     pub left: Option<Money>,
+    /// The most that the rows may cost that are not answered, failed ones among them; only with a
+    /// cap, and not known of a stream.
+    pub left_at_most: Option<Money>,
+    /// Tokens that the rows that are not done would use, at the average of those that are done.
+    pub left_tokens: Option<u64>,
+    /// What was expected of the answers, against what they cost.
+    pub estimate: Compared,
     /// The day of the newest price list.
     pub prices_as_of: Option<String>,
+}
+
+/// What answers were expected to cost before they were sent, and what they did cost: those of them
+/// for which both is known. Expected are a token for four characters that are sent, and
+/// [`ASSUMED_OUTPUT`] that are written, or the ceiling of the request if that is lower; at the tier
+/// that was billed, and without a cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Compared {
+    /// What they were expected to cost.
+    pub expected: Money,
+    /// What they did cost.
+    pub actual: Money,
 }
 
 /// What answers of one model in one service tier cost.
@@ -75,11 +97,23 @@ pub struct CapUse {
     pub reserved_money: Money,
     /// Money that those did cost.
     pub settled_money: Money,
+    /// Money that counts beyond the cap, because answers used more than their requests allowed, or
+    /// other models or tiers answered.
+    pub over_money: Money,
+    /// Tokens that count beyond the cap.
+    pub over_tokens: u64,
 }
 
 impl CapUse {
     pub(super) fn new(at: &Standing) -> CapUse {
+        let (caps, counted) = (at.caps, at.counted());
+        let over = counted.less(Amount {
+            money: caps.money.unwrap_or(Money::MAX),
+            tokens: caps.tokens.unwrap_or(u64::MAX),
+        });
         CapUse {
+            over_money: over.money,
+            over_tokens: over.tokens,
             money: at.caps.money,
             tokens: at.caps.tokens,
             counted_money: at.counted().money,
@@ -116,9 +150,25 @@ impl Costs {
         row.unpriced += unpriced;
         row.total += total;
         if let Some(usage) = &peek.usage {
-            row.input += usage.input;
-            row.cached_input += usage.cached;
-            row.output += usage.output;
+            row.input = row.input.saturating_add(usage.input);
+            row.cached_input = row.cached_input.saturating_add(usage.cached);
+            row.output = row.output.saturating_add(usage.output);
+        }
+    }
+
+    /// Compares an answer with what was expected of its request, to the model `asked`.
+    pub(super) fn compare(&mut self, reply: &Reply, prices: &Prices, asked: &str, weight: Weight) {
+        let Some(actual) = &reply.cost else { return };
+        let output = match weight.ceiling {
+            0 => ASSUMED_OUTPUT,
+            ceiling => ceiling.min(ASSUMED_OUTPUT),
+        };
+        let usage = RawUsage { input: weight.input, output, ..RawUsage::default() };
+        let is_batch = actual.tier == Tier::Batch;
+        let expected = cost(prices, Some(&usage), asked, Some(actual.tier.name()), is_batch);
+        if let Some(expected) = expected {
+            self.estimate.expected += expected.total;
+            self.estimate.actual += actual.total;
         }
     }
 

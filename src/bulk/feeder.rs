@@ -7,7 +7,7 @@ use crate::api::Caller;
 use crate::dispatch::{Intake, Job};
 use crate::error::Error;
 use crate::transport::Method;
-use crate::usage::Caps;
+use crate::usage::{Caps, Weight};
 use crate::wire::row::{Format, Row, RowError, id_hash};
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
@@ -28,6 +28,10 @@ pub(super) struct Ticket {
     pub(super) metadata: Option<Box<RawValue>>,
     /// The limit group; none for a line that is not a request.
     pub(super) group: Option<Arc<str>>,
+    /// The model that is asked; empty for a line that is not a request.
+    pub(super) asked: Arc<str>,
+    /// What the request weighs.
+    pub(super) weight: Weight,
 }
 
 /// How far the input has been read.
@@ -129,6 +133,8 @@ impl Feeder {
             fingerprint: row.fingerprint,
             metadata: row.metadata,
             group: Some(call.group.clone()),
+            asked: call.model.clone(),
+            weight: call.weight,
         };
         self.intake.push(Job { call, tag }).is_ok()
     }
@@ -144,6 +150,8 @@ impl Feeder {
             fingerprint: 0,
             metadata: None,
             group: None,
+            asked: "".into(),
+            weight: Weight::default(),
         };
         self.intake.fail(tag, error.in_file(&self.source.name()));
         !self.intake.is_closed()

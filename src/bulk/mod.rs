@@ -28,7 +28,7 @@ mod snapshot;
 mod spent;
 mod summary;
 
-pub use costs::{CapUse, Costs, ModelCost};
+pub use costs::{CapUse, Compared, Costs, ModelCost};
 pub use par::{ParRequests, ParSend};
 pub use results::{Bulk, Outcome, Results};
 pub use run::FileRun;

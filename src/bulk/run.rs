@@ -133,7 +133,7 @@ impl FileRun {
             let message = format!("{} is the input; choose another output", self.output.display());
             return Err(Error::invalid("output", message));
         }
-        let (mut journal, total) = self.open(&source)?;
+        let Opened { mut journal, total, most } = self.open(&source)?;
         journal.probe()?;
         let (purse, earlier) = self.purse(&journal)?;
         let options = PoolOptions::new(self.window, &self.stop).purse(purse.clone());
@@ -160,6 +160,7 @@ impl FileRun {
             feeding,
             tally: Tally::default(),
             total,
+            most,
             started: now,
             speed: Speed::new(now),
             groups: BTreeSet::new(),
@@ -179,21 +180,22 @@ impl FileRun {
         if self.is_fresh && !journal.is_sink() {
             file.remove()?;
         }
+        let dispatcher = &self.caller.dispatcher;
         if !self.caps.is_some() {
+            if !journal.is_sink() {
+                let read = || Earlier::read(&self.output, &dispatcher.prices, self.caps);
+                if let Err(error) = file.set_aside(|| Ok(read()?.amount)) {
+                    log::warn!(target: "openai_bulk::run", error:% = error; "a later cap may not know of all that was spent");
+                }
+            }
             return Ok((None, Earlier::default()));
         }
-        let dispatcher = &self.caller.dispatcher;
         let purse = Purse::new(self.caps, dispatcher.purse.clone());
         if journal.is_sink() {
             return Ok((Some(purse), Earlier::default()));
         }
         let earlier = Earlier::read(&self.output, &dispatcher.prices, self.caps)?;
-        let told = earlier.amount;
-        let spent = file.read()?;
-        purse.count_earlier(Amount {
-            money: told.money.max(spent.money),
-            tokens: told.tokens.max(spent.tokens),
-        });
+        purse.count_earlier(file.read(earlier.amount)?);
         purse.mark(file.writer(purse.standing().taken())?);
         Ok((Some(purse), earlier))
     }
@@ -213,21 +215,20 @@ impl FileRun {
     }
 
     /// Opens the output and checks the whole input against it, before anything is sent.
-    fn open(&self, source: &Source) -> Result<(Journal, Option<u64>), Error> {
+    fn open(&self, source: &Source) -> Result<Opened, Error> {
         let options =
             || Options { fresh: self.is_fresh, fsync: self.fsync, input: Some(self.input.clone()) };
         if source.is_stream() {
-            return Ok((Journal::open(&self.output, options())?, None));
+            let journal = Journal::open(&self.output, options())?;
+            return Ok(Opened { journal, total: None, most: None });
         }
         if self.is_fresh {
             // The old answers go only when the input is known to be good.
             let mut unpriced = Unpriced::new(&self.caller, self.all_caps());
             let checked = check(source, &self.format, self.skip_invalid, |row| unpriced.look(row))?;
-            unpriced.refuse(&source.name())?;
-            return Ok((
-                Journal::open(&self.output, options())?,
-                Some(checked.rows + checked.total()),
-            ));
+            let most = unpriced.refuse(&source.name())?;
+            let journal = Journal::open(&self.output, options())?;
+            return Ok(Opened { journal, total: Some(checked.rows + checked.total()), most });
         }
         let journal = Journal::open(&self.output, options())?;
         let known = journal.known();
@@ -244,12 +245,21 @@ impl FileRun {
                 unpriced.look(row);
             }
         })?;
-        unpriced.refuse(&source.name())?;
+        let most = unpriced.refuse(&source.name())?;
         match changed {
             Some(error) => Err(error),
-            None => Ok((journal, Some(checked.rows + checked.total()))),
+            None => Ok(Opened { journal, total: Some(checked.rows + checked.total()), most }),
         }
     }
+}
+
+/// The output, and what the check of the input told.
+struct Opened {
+    journal: Journal,
+    /// Rows of the input; unknown of a stream.
+    total: Option<u64>,
+    /// The most that the rows may use that are to be sent, if something is capped.
+    most: Option<Amount>,
 }
 
 /// Rows of which it is not known what they may cost at most, where that is capped.
@@ -258,11 +268,13 @@ pub(super) struct Unpriced<'a> {
     caps: Caps,
     count: u64,
     first: Option<(u64, String)>,
+    /// The most that all rows may use, as far as it is known.
+    most: Amount,
 }
 
 impl<'a> Unpriced<'a> {
     pub(super) fn new(caller: &'a Caller, caps: Caps) -> Unpriced<'a> {
-        Unpriced { caller, caps, count: 0, first: None }
+        Unpriced { caller, caps, count: 0, first: None, most: Amount::default() }
     }
 
     /// Looks at a row that is to be sent.
@@ -273,8 +285,12 @@ impl<'a> Unpriced<'a> {
         let prices = &self.caller.dispatcher.prices;
         let model = row.model.as_deref().unwrap_or_default();
         let model = Caller::asked(&row.url, model);
-        let reach = Reach::read(&row.body);
+        let reach = Reach::read(&row.body).sent_to(&row.url);
         let most = reach.most(prices, model);
+        self.most = self.most.plus(Amount {
+            money: most.money.unwrap_or(Money::ZERO),
+            tokens: most.tokens.unwrap_or(0),
+        });
         let capped = match (self.caps, most) {
             (Caps { money: Some(_), .. }, Most { money: None, .. }) => Capped::Money,
             (Caps { tokens: Some(_), .. }, Most { tokens: None, .. }) => Capped::Tokens,
@@ -285,9 +301,12 @@ impl<'a> Unpriced<'a> {
         self.first.get_or_insert_with(why);
     }
 
-    /// Refuses if there is such a row: nothing was sent.
-    pub(super) fn refuse(self, file: &str) -> Result<(), Error> {
-        let Some((line, why)) = self.first else { return Ok(()) };
+    /// Refuses if there is such a row: nothing was sent. Else it tells the most that all may use,
+    /// if something is capped.
+    pub(super) fn refuse(self, file: &str) -> Result<Option<Amount>, Error> {
+        let Some((line, why)) = self.first else {
+            return Ok(self.caps.is_some().then_some(self.most));
+        };
         let others = match self.count {
             1 => String::new(),
             count => format!(" (and {} more rows)", count - 1),
@@ -309,6 +328,8 @@ struct Running<'a> {
     feeding: Arc<Feeding>,
     tally: Tally,
     total: Option<u64>,
+    /// The most that the rows may use that were to be sent, if it was asked.
+    most: Option<Amount>,
     started: Time,
     speed: Speed,
     groups: BTreeSet<Arc<str>>,
@@ -355,6 +376,10 @@ impl Running<'_> {
             self.groups.insert(group.clone());
         }
         self.tally.count(&result, &facts);
+        if let Ok(reply) = &result {
+            let prices = &self.run.caller.dispatcher.prices;
+            self.tally.costs.compare(reply, prices, &tag.asked, tag.weight);
+        }
         let mut line = None;
         match &result {
             Err(Error::Cancelled) => {}
@@ -475,10 +500,20 @@ impl Running<'_> {
         let rows = &mut summary.rows;
         rows.not_sent = rows.total.saturating_sub(rows.done_before + rows.succeeded + rows.failed);
         let rows = summary.rows.succeeded + summary.rows.failed + self.earlier.answers;
+        let not_sent = summary.rows.not_sent;
         if rows > 0 && summary.cost.unpriced == 0 {
             let spent = summary.cost.total + self.earlier.amount.money;
-            summary.cost.left = Some(share(spent, summary.rows.not_sent, rows));
+            summary.cost.left = Some(share(spent, not_sent, rows));
         }
+        if rows > 0 {
+            let used = u128::from(summary.tokens.total) + u128::from(self.earlier.amount.tokens);
+            let left = used * u128::from(not_sent) / u128::from(rows);
+            summary.cost.left_tokens = Some(u64::try_from(left).unwrap_or(u64::MAX));
+        }
+        // Failed rows may be sent again, and are among those that are not answered.
+        let answered = self.purse.as_ref().map(|purse| purse.standing().reserved);
+        summary.cost.left_at_most =
+            self.most.zip(answered).map(|(most, done)| most.less(done).money);
         summary.cost.cap = self.standing().as_ref().map(CapUse::new);
         let prices = &self.run.caller.dispatcher.prices;
         summary.cost.prices_as_of = prices.as_of().map(str::to_owned);

@@ -4,6 +4,7 @@ use super::Costs;
 use crate::clock::Time;
 use crate::dispatch::{Adjustment, Facts, Held, HeldBack, Reply};
 use crate::error::{Error, TransportErrorKind};
+use crate::wire::answer::RawUsage;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -111,6 +112,21 @@ pub struct Tokens {
     pub reasoning: u64,
     /// All together.
     pub total: u64,
+}
+
+impl Tokens {
+    /// Adds those of an answer. Servers may report any number, and a sum ends at the largest one.
+    fn add(&mut self, usage: &RawUsage) {
+        for (sum, more) in [
+            (&mut self.input, usage.input),
+            (&mut self.cached_input, usage.cached),
+            (&mut self.output, usage.output),
+            (&mut self.reasoning, usage.reasoning),
+            (&mut self.total, usage.total),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+    }
 }
 
 /// What was sent a minute, against the limits.
@@ -238,11 +254,7 @@ impl Tally {
                 self.server.saturating_record(micros(facts.latency));
                 self.waiting.saturating_record(micros(facts.waited));
                 if let Some(usage) = &reply.peek.usage {
-                    self.tokens.input += usage.input;
-                    self.tokens.cached_input += usage.cached;
-                    self.tokens.output += usage.output;
-                    self.tokens.reasoning += usage.reasoning;
-                    self.tokens.total += usage.total;
+                    self.tokens.add(usage);
                 }
             }
             Err(Error::Cancelled) => self.rows.not_sent += 1,
@@ -326,5 +338,43 @@ pub fn kind(error: &Error) -> String {
         }
         .into(),
         Error::Partial(_) | Error::File(_) => "error".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::answer::Peek;
+    use crate::wire::headers::RateReport;
+
+    #[test]
+    fn a_server_that_reports_any_number_breaks_no_sum() {
+        let usage = RawUsage {
+            input: u64::MAX,
+            cached: u64::MAX,
+            output: u64::MAX,
+            reasoning: u64::MAX,
+            total: u64::MAX,
+            ..RawUsage::default()
+        };
+        let reply = Reply {
+            status: 200,
+            body: Vec::new(),
+            request_id: None,
+            peek: Peek { usage: Some(usage), ..Peek::default() },
+            report: RateReport::default(),
+            cost: None,
+            asked: None,
+            counted: None,
+            facts: Facts::default(),
+        };
+        let mut tally = Tally::default();
+        for _ in 0..3 {
+            tally.count(&Ok(reply.clone()), &Facts::default());
+        }
+        let summary = tally.summary(Duration::from_secs(1), &HeldBack::default());
+        assert_eq!((summary.tokens.total, summary.tokens.cached_input), (u64::MAX, u64::MAX));
+        assert_eq!(summary.cost.by_model[""]["standard"].output, u64::MAX);
+        assert_eq!((summary.rows.succeeded, summary.cost.unpriced), (3, 3));
     }
 }

@@ -50,7 +50,7 @@ impl Call {
             Box::new(if is_empty {
                 nothing
             } else {
-                Reach::read(&self.body).most(prices, &self.model)
+                Reach::read(&self.body).sent_to(&self.url).most(prices, &self.model)
             })
         };
         **self.most.get_or_init(find)

@@ -3,6 +3,7 @@
 use super::prices::{ModelPrice, Prices, Rates, Tier};
 use super::{Capped, Money, Most};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -40,20 +41,33 @@ pub struct Reach {
 }
 
 impl Reach {
-    /// Reads a request's body. What is not a JSON object is bounded by its bytes.
+    /// Reads a request's body. What is not a JSON object is bounded by its bytes, and where a field
+    /// has a value that this crate cannot read and a server may, the others count all the same.
     pub fn read(body: &[u8]) -> Reach {
-        let mut reading = Reading { prompts: 1, ..Reading::default() };
+        let mut reading = Reading::default();
         let mut json = serde_json::Deserializer::from_slice(body);
-        let is_read = (&mut json).deserialize_map(Top(&mut reading)).is_ok();
-        let bytes = body.len() as u64;
-        if !is_read {
-            let input = bytes.saturating_add(FRAME);
-            return Reach { input, is_open: true, answers: 1, ..Reach::default() };
+        if (&mut json).deserialize_map(Top(&mut reading)).is_err() {
+            reading = Reading::default();
+            reading.reach.is_open = true;
+            let mut json = serde_json::Deserializer::from_slice(body);
+            // What it has read until an error is as much as there is to know.
+            let _ = (&mut json).deserialize_map(Apart(&mut reading));
+            reading.data = 0;
         }
-        let Reading { mut reach, data, answers, prompts } = reading;
-        reach.input = bytes.saturating_sub(data).saturating_add(FRAME);
+        let Reading { mut reach, data, answers, prompts, is_endless } = reading;
+        reach.input = (body.len() as u64).saturating_sub(data).saturating_add(FRAME);
         reach.answers = answers.max(1).saturating_mul(prompts.max(1));
+        reach.ceiling = reach.ceiling.filter(|_| !is_endless);
         reach
+    }
+
+    /// The same request, sent to `url`: to some, such as `/v1/embeddings`, nothing is written.
+    pub fn sent_to(mut self, url: &str) -> Reach {
+        let path = url.split(['?', '#']).next().unwrap_or_default();
+        if path.ends_with("/embeddings") || path.ends_with("/moderations") {
+            self.ceiling = Some(0);
+        }
+        self
     }
 
     /// Tokens that may be read, by a model of which so much is known.
@@ -175,6 +189,42 @@ struct Reading {
     data: u64,
     answers: u64,
     prompts: u64,
+    /// Whether a ceiling is given that is none: servers take -1 for no end.
+    is_endless: bool,
+}
+
+/// Reads every field of a request by itself, so that one that cannot be read hides no other.
+struct Apart<'a>(&'a mut Reading);
+
+impl<'de> Visitor<'de> for Apart<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a request")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(field) = map.next_key::<Cow<'de, str>>()? {
+            let raw: &RawValue = map.next_value()?;
+            let alone = format!("{{{}:{}}}", serde_json::Value::from(&*field), raw.get());
+            let mut json = serde_json::Deserializer::from_str(&alone);
+            if (&mut json).deserialize_map(Top(&mut *self.0)).is_ok() {
+                continue;
+            }
+            match &*field {
+                "n" | "best_of" => self.0.answers = u64::MAX,
+                // A list has fewer prompts than commas and one.
+                "prompt" => {
+                    let commas = raw.get().bytes().filter(|byte| *byte == b',').count();
+                    self.0.prompts = self.0.prompts.max(commas as u64 + 1);
+                }
+                "prediction" => self.0.reach.predicted = raw.get().len() as u64,
+                "tools" | "web_search_options" => self.0.reach.has_tools = true,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
 }
 
 struct Top<'a>(&'a mut Reading);
@@ -191,12 +241,13 @@ impl<'de> Visitor<'de> for Top<'_> {
         while let Some(field) = map.next_key::<Cow<'de, str>>()? {
             match &*field {
                 "max_tokens" | "max_completion_tokens" | "max_output_tokens" => {
-                    let most = map.next_value::<Option<Number>>()?.map(|number| number.0);
-                    reading.reach.ceiling = reading.reach.ceiling.max(most);
+                    let most = map.next_value::<Option<Number>>()?;
+                    reading.is_endless |= most.is_some_and(|most| most.0.is_none());
+                    reading.reach.ceiling = reading.reach.ceiling.max(most.and_then(|most| most.0));
                 }
                 "n" | "best_of" => {
                     let count = map.next_value::<Number>()?.0;
-                    reading.answers = reading.answers.max(count);
+                    reading.answers = reading.answers.max(count.unwrap_or(0));
                 }
                 "prompt" => {
                     let mut prompts = Shape::default();
@@ -242,14 +293,16 @@ impl<'de> Visitor<'de> for Top<'_> {
     }
 }
 
-/// A number, or anything else as zero.
-struct Number(u64);
+/// A number that is not below zero, also as a text, which some servers take for one; or nothing.
+#[derive(Clone, Copy)]
+struct Number(Option<u64>);
 
 impl<'de> serde::Deserialize<'de> for Number {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Number, D::Error> {
         let value = serde_json::Value::deserialize(json)?;
-        let float = || value.as_f64().map(|number| number.max(0.0).ceil() as u64);
-        Ok(Number(value.as_u64().or_else(float).unwrap_or(0)))
+        let float = || value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
+        let ceil = || float().filter(|number| *number >= 0.0).map(|number| number.ceil() as u64);
+        Ok(Number(value.as_u64().or_else(ceil)))
     }
 }
 
@@ -271,26 +324,34 @@ impl<'de> Visitor<'de> for Parts<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let (mut has_id, mut has_more) = (false, false);
         while let Some(field) = map.next_key::<Cow<'de, str>>()? {
+            has_more |= !matches!(&*field, "id" | "type");
             match &*field {
+                "id" => {
+                    has_id = true;
+                    map.next_value::<IgnoredAny>()?;
+                }
                 "image_url" => {
                     let mut image = Shape::default();
                     map.next_value_seed(&mut image)?;
                     self.0.reach.images += 1;
                     self.0.data += image.data;
                 }
-                "file_id" | "file_url" | "file_data" | "file_ids" => {
+                // Sound is sent as `input_audio`; this is the name of what was spoken before.
+                "file_id" | "file_url" | "file_data" | "file_ids" | "audio" => {
                     let given = map.next_value::<Option<IgnoredAny>>()?;
                     self.0.reach.is_open |= given.is_some();
                 }
                 "type" => {
                     let kind = map.next_value::<serde_json::Value>()?;
-                    let is_named = kind.as_str() == Some("item_reference");
-                    self.0.reach.is_open |= is_named;
+                    has_more |= kind.as_str().is_some_and(|kind| kind != "item_reference");
                 }
                 _ => map.next_value_seed(Parts(&mut *self.0))?,
             }
         }
+        // An item of which there is only the name: its type may be left out.
+        self.0.reach.is_open |= has_id && !has_more;
         Ok(())
     }
 
@@ -594,5 +655,75 @@ mod tests {
         fn no_body_panics(body in ".*") {
             let _ = Reach::read(body.as_bytes()).cost(&Prices::builtin(), "gpt-4o", false);
         }
+    }
+
+    #[test]
+    fn what_a_lenient_server_takes_for_a_number_is_one() {
+        let found = |fields: &str| {
+            let reach = Reach::read(format!(r#"{{{fields},"messages":[]}}"#).as_bytes());
+            (reach.ceiling, reach.answers)
+        };
+        for (fields, expected) in [
+            (r#""n":"50","max_tokens":"100""#, (Some(100), 50)),
+            (r#""n":2.5,"max_tokens":99.5"#, (Some(100), 3)),
+            // Servers take -1 for no end, and what is not a number may be none of their ceilings.
+            (r#""max_tokens":-1"#, (None, 1)),
+            (r#""max_tokens":100,"max_completion_tokens":-1"#, (None, 1)),
+            (r#""max_tokens":"many""#, (None, 1)),
+            (r#""max_tokens":null,"n":null"#, (None, 1)),
+            (r#""max_tokens":0"#, (Some(0), 1)),
+        ] {
+            assert_eq!(found(fields), expected, "{fields}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_cannot_be_read_hides_no_other() {
+        // A half of a pair of surrogates, and a number beyond the range of floats.
+        for odd in [r#""messages":[{"content":"\ud83d"}]"#, r#""temperature":1e999"#] {
+            for fields in [format!(r#""n":50,{odd}"#), format!(r#"{odd},"n":50"#)] {
+                let body = format!(r#"{{{fields},"max_tokens":10,"service_tier":"flex"}}"#);
+                let reach = Reach::read(body.as_bytes());
+                assert!(reach.is_open || !odd.contains("ud83d"), "{body}");
+                assert_eq!((reach.ceiling, reach.answers), (Some(10), 50), "{body}");
+                assert_eq!(reach.input, body.len() as u64 + FRAME, "{body}");
+                assert_eq!(reach.service_tier.as_deref(), Some("flex"), "{body}");
+            }
+        }
+        let reach = Reach::read(br#"{"n":1e999,"max_tokens":10}"#);
+        assert_eq!(reach.answers, u64::MAX, "nobody knows how many");
+        let reach = Reach::read(br#"{"prompt":["\ud83d","b","c"]}"#);
+        assert_eq!(reach.answers, 3);
+        assert!(Reach::read(br#"{"tools":[{"type":"\ud83d"}]}"#).has_tools);
+    }
+
+    #[test]
+    fn what_is_only_named_has_the_models_longest_input() {
+        for body in [
+            r#"{"input":[{"id":"rs_1"}]}"#,
+            r#"{"input":[{"type":null,"id":"rs_1"}]}"#,
+            r#"{"input":[{"type":"item_reference","id":"rs_1"}]}"#,
+            r#"{"messages":[{"role":"assistant","audio":{"id":"audio_1"}}]}"#,
+        ] {
+            assert!(Reach::read(body.as_bytes()).is_open, "{body}");
+        }
+        let whole = r#"{"input":[{"id":"msg_1","type":"message","role":"user","content":"x"}]}"#;
+        assert!(!Reach::read(whole.as_bytes()).is_open);
+    }
+
+    #[test]
+    fn embeddings_and_moderations_write_nothing() {
+        let of = |url: &str| {
+            let reach = Reach::read(br#"{"input":"hello"}"#).sent_to(url);
+            reach.tokens(&Prices::none(), "bge-m3")
+        };
+        for url in [
+            "/v1/embeddings",
+            "/v1/moderations",
+            "https://x.azure.com/openai/deployments/d/embeddings?api-version=1",
+        ] {
+            assert_eq!(of(url), Some(17 + FRAME), "{url}");
+        }
+        assert_eq!(of("/v1/responses"), None);
     }
 }

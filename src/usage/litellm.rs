@@ -38,7 +38,9 @@ pub(super) fn read(name: &str, text: &str) -> Result<Layer, Problem> {
         if &*model == SAMPLE {
             continue;
         }
-        if let Some(read) = self::model(&fields).map_err(|e| format!("model {model}: {e}"))? {
+        if let Some(read) =
+            self::model(&model, &fields).map_err(|e| format!("model {model}: {e}"))?
+        {
             layer.models.insert(model, read);
         }
     }
@@ -51,7 +53,7 @@ pub(super) fn read(name: &str, text: &str) -> Result<Layer, Problem> {
 }
 
 /// The price of a model; `None` if it is not priced by the token.
-fn model(fields: &Fields<'_>) -> Result<Option<ModelPrice>, String> {
+fn model(name: &str, fields: &Fields<'_>) -> Result<Option<ModelPrice>, String> {
     let mut prices: BTreeMap<(u64, usize, usize), super::Money> = BTreeMap::new();
     for (field, raw) in fields {
         let Some((counted, above, tier)) = place(field) else { continue };
@@ -62,7 +64,8 @@ fn model(fields: &Fields<'_>) -> Result<Option<ModelPrice>, String> {
             .map_err(|problem| format!("{field} is {}: {problem}", raw.get()))?;
         prices.insert((above, tier as usize, counted), price);
     }
-    let mode = fields.get("mode").map_or("", |raw| raw.get().trim_matches('"'));
+    let text = |field: &str| fields.get(field).map_or("", |raw| raw.get().trim_matches('"'));
+    let (mode, provider) = (text("mode"), text("litellm_provider"));
     let writes = !matches!(mode, "embedding" | "moderation" | "rerank");
     let rates = |above: u64, tier: Tier| {
         let of = |counted: usize| prices.get(&(above, tier as usize, counted)).copied();
@@ -85,10 +88,12 @@ fn model(fields: &Fields<'_>) -> Result<Option<ModelPrice>, String> {
     let long = above.map(|above| Long { above, tiers: Tier::ALL.map(|tier| rates(above, tier)) });
     let count =
         |field: &str| fields.get(field).and_then(|raw| raw.get().trim_matches('"').parse().ok());
-    let has_fees =
-        ["search_context_cost_per_query", "input_cost_per_query", "input_cost_per_request"]
-            .iter()
-            .any(|field| fields.contains_key(*field));
+    let has = |field: &str| fields.contains_key(field);
+    // Models of OpenAI that can search have this price too, and pay it only if they are given that
+    // tool; those named after it, and those for research, search in any case.
+    let is_optional = matches!(provider, "openai" | "azure" | "text-completion-openai");
+    let searches = name.contains("search") || has("search_context_cost_per_query") && !is_optional;
+    let has_fees = searches || has("input_cost_per_query") || has("input_cost_per_request");
     let model = ModelPrice {
         max_input: count("max_input_tokens"),
         max_output: if writes { count("max_output_tokens") } else { Some(0) },
@@ -143,6 +148,11 @@ mod tests {
       "dall-e-3": {"litellm_provider": "openai", "input_cost_per_pixel": 4e-08},
       "gpt-search": {"mode": "chat", "input_cost_per_token": 1e-06, "output_cost_per_token": "2e-06",
         "search_context_cost_per_query": {"search_context_size_low": 0.03}},
+      "gpt-5": {"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 1e-06,
+        "output_cost_per_token": 2e-06, "search_context_cost_per_query": {"search_context_size_low": 0.01}},
+      "o3-deep-research": {"litellm_provider": "openai", "input_cost_per_token": 1e-05, "output_cost_per_token": 4e-05},
+      "sonar": {"litellm_provider": "perplexity", "mode": "chat", "input_cost_per_token": 1e-06,
+        "output_cost_per_token": 1e-06, "search_context_cost_per_query": {"search_context_size_low": 0.005}},
       "half-known": {"mode": "chat", "input_cost_per_token": 1e-06}
     }"#;
 
@@ -168,7 +178,10 @@ mod tests {
         let embedding = prices.model("text-embedding-3-small").unwrap();
         assert_eq!(embedding.rates(Tier::Standard, 0).unwrap().output, Money::ZERO);
         assert_eq!(embedding.max_output, Some(0));
-        assert!(prices.model("gpt-search").unwrap().has_fees);
+        let has_fees = |model: &str| prices.model(model).unwrap().has_fees;
+        assert!(["gpt-search", "o3-deep-research", "sonar"].into_iter().all(has_fees));
+        // It is able to search, and does only with that tool, which is seen in the request.
+        assert!(!has_fees("gpt-5") && !has_fees("gpt-4o"));
         for unknown in ["sample_spec", "dall-e-3", "half-known"] {
             assert!(prices.model(unknown).is_none(), "{unknown}");
         }

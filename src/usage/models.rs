@@ -11,7 +11,13 @@ pub struct ModelLimits {
     pub input: Option<u64>,
     /// The most that one answer may have, if it is known.
     pub output: Option<u64>,
+    /// The context window: the most that input and answer may have together, if it is known.
+    pub window: Option<u64>,
 }
+
+/// Windows of models of which the list has the limit of the input, which is what the longest answer
+/// leaves of the window. For all others it has the window. Source: OpenAI's pages of models.
+const WINDOWS: [u64; 2] = [400_000, 1_050_000];
 
 /// The limits of a model, as far as they are known.
 ///
@@ -21,9 +27,11 @@ pub struct ModelLimits {
 pub fn model_limits(prices: &Prices, model: &str) -> ModelLimits {
     let base = base_model(model);
     let found = prices.model(model).or_else(|| prices.model(base));
-    found.map_or_else(ModelLimits::default, |known| ModelLimits {
-        input: known.max_input,
-        output: known.max_output,
+    found.map_or_else(ModelLimits::default, |known| {
+        let (input, output) = (known.max_input, known.max_output);
+        let both = input.zip(output).and_then(|(input, output)| input.checked_add(output));
+        let window = both.filter(|both| WINDOWS.contains(both)).or(input);
+        ModelLimits { input, output, window }
     })
 }
 
@@ -46,6 +54,22 @@ mod tests {
         assert_eq!(limits("o3-2099-01-01"), (Some(200_000), Some(100_000)));
         for unknown in ["", "llama", "o3-2099-01-0x", "ft:", "2024-05-13"] {
             assert_eq!(limits(unknown), (None, None), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn a_window_holds_input_and_answer() {
+        let window = |model| model_limits(&Prices::builtin(), model).window;
+        for (model, expected) in [
+            ("gpt-4", Some(8_192)),
+            ("gpt-4o", Some(128_000)),
+            ("o3", Some(200_000)),
+            // The list has 272,000 and 922,000, which is the input alone.
+            ("gpt-5", Some(400_000)),
+            ("gpt-5.4-pro", Some(1_050_000)),
+            ("gpt-9", None),
+        ] {
+            assert_eq!(window(model), expected, "{model}");
         }
     }
 

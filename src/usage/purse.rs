@@ -1,5 +1,6 @@
 //! A ledger that many share.
 
+use super::Money;
 use super::ledger::{Amount, Caps, Ledger, Most, Short, Standing};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -46,6 +47,10 @@ impl std::fmt::Debug for Mark {
 
 /// The parts of a cap in which a mark rises: so often it is written at the most.
 const MARKS: u64 = 256;
+/// The least by which a mark rises of what has no cap: then a part of what is taken is the step.
+/// Source: own choice, so that a mark is written a few thousand times in the largest run.
+const MONEY_STEP: Money = Money::from_picodollars(10_000_000_000);
+const TOKENS_STEP: u64 = 10_000;
 
 impl State {
     /// Writes a higher mark if more may be spent from now on than the last one says.
@@ -53,17 +58,17 @@ impl State {
         let Some(mark) = &mut self.mark else { return };
         let Standing { caps, .. } = self.ledger.standing();
         let taken = self.ledger.standing().taken();
-        let is_due = (caps.money.is_some() && taken.money > mark.written.money)
-            || (caps.tokens.is_some() && taken.tokens > mark.written.tokens);
-        if !is_due {
+        if taken.money <= mark.written.money && taken.tokens <= mark.written.tokens {
             return;
         }
-        let money = caps
-            .money
-            .map_or(taken.money, |cap| cap.min(taken.money + cap.share(1, MARKS)).max(taken.money));
-        let tokens = caps.tokens.map_or(taken.tokens, |cap| {
-            cap.min(taken.tokens.saturating_add(cap / MARKS)).max(taken.tokens)
-        });
+        let money = match caps.money {
+            Some(cap) => cap.min(taken.money + cap.share(1, MARKS)).max(taken.money),
+            None => taken.money + taken.money.share(1, MARKS).max(MONEY_STEP),
+        };
+        let tokens = match caps.tokens {
+            Some(cap) => cap.min(taken.tokens.saturating_add(cap / MARKS)).max(taken.tokens),
+            None => taken.tokens.saturating_add((taken.tokens / MARKS).max(TOKENS_STEP)),
+        };
         mark.written = Amount { money, tokens };
         (mark.write)(mark.written);
     }
@@ -87,8 +92,8 @@ impl Purse {
     }
 
     /// Calls `write` with the most that may have been spent, earlier amounts included, each time
-    /// before more than that may be: a few hundred times until the cap. What is not capped is only
-    /// written with what is.
+    /// before more than that may be: a few hundred times until the cap, and of what has no cap a few
+    /// thousand times at the most, because the next run may cap it.
     pub fn mark(&self, write: impl FnMut(Amount) + Send + 'static) {
         let mut state = self.state.lock();
         let written = state.ledger.standing().taken();
@@ -215,7 +220,6 @@ impl Drop for Reservation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::usage::Money;
 
     fn most(dollars: i64) -> Most {
         Most { money: Some(Money::from_dollars(dollars)), tokens: Some(1) }
@@ -278,6 +282,23 @@ mod tests {
         // The mark rises by a dollar more than is needed, never above the cap, and never falls.
         assert_eq!(*written.lock(), [16.0, 18.0, 256.0]);
         assert!(all.held().money > Money::ZERO);
+    }
+
+    #[test]
+    fn what_has_no_cap_is_written_down_too() {
+        let purse = purse(256, None);
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let to = written.clone();
+        purse.mark(move |amount| to.lock().push(amount));
+        let tokens =
+            |tokens| Most { money: Some(Money::from_picodollars(1)), tokens: Some(tokens) };
+        let mut most = 0;
+        for _ in 0..1_000 {
+            let _ = purse.reserve(tokens(1_000)).unwrap().doubt();
+            most += 1_000;
+            assert!(written.lock().last().unwrap().tokens >= most, "{most}");
+        }
+        assert!(written.lock().len() < 100, "{}", written.lock().len());
     }
 
     #[test]

@@ -79,7 +79,7 @@ pub fn check_answer(body: &[u8]) -> Result<Peek, String> {
     }
     let usage = body.usage.and_then(|usage| serde_json::from_str::<WireUsage>(usage.get()).ok());
     Ok(Peek {
-        usage: usage.map(WireUsage::read),
+        usage: usage.and_then(|usage| usage.read(body.data.is_some())),
         model: body.model,
         service_tier: body.service_tier,
     })
@@ -138,35 +138,49 @@ struct Details {
     reasoning_tokens: Count,
 }
 
-/// A number of tokens; null, a float or nonsense are the nearest count.
+/// A number of tokens, rounded down; nothing where it is not a number, or below zero.
 #[derive(Default, Clone, Copy)]
-struct Count(u64);
+struct Count(Option<u64>);
 
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Count, D::Error> {
         let value = serde_json::Value::deserialize(json)?;
-        Ok(Count(value.as_u64().or_else(|| value.as_f64().map(|f| f.max(0.0) as u64)).unwrap_or(0)))
+        let float = || value.as_f64().filter(|number| *number >= 0.0).map(|number| number as u64);
+        Ok(Count(value.as_u64().or_else(float)))
+    }
+}
+
+impl Count {
+    fn or_none(self) -> u64 {
+        self.0.unwrap_or(0)
     }
 }
 
 impl WireUsage {
-    fn read(self) -> RawUsage {
+    /// What was used; nothing where it does not say what was read and what was written, because
+    /// tokens that are not told are not free. Lists of embeddings write nothing.
+    fn read(self, is_list: bool) -> Option<RawUsage> {
+        let total = self.total_tokens.0.filter(|total| *total > 0);
+        let rest = |part: u64| total.map(|total| total.saturating_sub(part));
         let input = self.prompt_tokens.0.max(self.input_tokens.0);
         let output = self.completion_tokens.0.max(self.output_tokens.0);
+        let output = output.or_else(|| if is_list { Some(0) } else { rest(input?) });
+        let input = input.or_else(|| rest(output?))?;
+        let output = output?;
         let read = self.prompt_tokens_details.or(self.input_tokens_details).unwrap_or_default();
         let written =
             self.completion_tokens_details.or(self.output_tokens_details).unwrap_or_default();
-        let total = self.total_tokens.0;
-        RawUsage {
+        Some(RawUsage {
             input,
-            cached: read.cached_tokens.0,
-            cache_write: read.cache_write_tokens.0,
-            audio_input: read.audio_tokens.0,
+            cached: read.cached_tokens.or_none(),
+            cache_write: read.cache_write_tokens.or_none(),
+            audio_input: read.audio_tokens.or_none(),
             output,
-            reasoning: written.reasoning_tokens.0,
-            audio_output: written.audio_tokens.0,
-            total: if total > 0 { total } else { input.saturating_add(output) },
-        }
+            reasoning: written.reasoning_tokens.or_none(),
+            audio_output: written.audio_tokens.or_none(),
+            // Some servers count more than both together, and none may count less.
+            total: total.unwrap_or(0).max(input.saturating_add(output)),
+        })
     }
 }
 
@@ -229,5 +243,37 @@ mod tests {
             assert_eq!(check_answer(body.as_bytes()).unwrap().usage, Some(expected));
         }
         assert_eq!(check_answer(b"{}").unwrap().usage, None);
+    }
+
+    #[test]
+    fn tokens_that_are_not_told_are_unknown_and_not_none() {
+        let found = |rest: &str, usage: &str| {
+            let body = format!(r#"{{{rest}"usage":{usage}}}"#);
+            let usage = check_answer(body.as_bytes()).unwrap().usage;
+            usage.map(|usage| (usage.input, usage.output, usage.total))
+        };
+        for (usage, expected) in [
+            ("{}", None),
+            ("[]", None),
+            ("null", None),
+            (r#"{"prompt_tokens":null,"completion_tokens":null}"#, None),
+            (r#"{"prompt_tokens":"12","completion_tokens":"3"}"#, None),
+            (r#"{"prompt_tokens":-5,"completion_tokens":3}"#, None),
+            (r#"{"completion_tokens":3}"#, None),
+            (r#"{"prompt_tokens":3}"#, None),
+            (r#"{"total_tokens":100}"#, None),
+            (r#"{"prompt_tokens":7,"total_tokens":10}"#, Some((7, 3, 10))),
+            (r#"{"completion_tokens":3,"total_tokens":10}"#, Some((7, 3, 10))),
+            (r#"{"prompt_tokens":0,"completion_tokens":0}"#, Some((0, 0, 0))),
+            (r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":1}"#, Some((10, 5, 15))),
+            (r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":40}"#, Some((10, 5, 40))),
+            (r#"{"prompt_tokens":12.7,"completion_tokens":1e30}"#, Some((12, u64::MAX, u64::MAX))),
+        ] {
+            assert_eq!(found("", usage), expected, "{usage}");
+        }
+        let list = r#""data":[],"#;
+        assert_eq!(found(list, r#"{"prompt_tokens":3}"#), Some((3, 0, 3)));
+        assert_eq!(found(list, r#"{"total_tokens":3}"#), Some((3, 0, 3)));
+        assert_eq!(found(list, "{}"), None);
     }
 }

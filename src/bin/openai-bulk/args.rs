@@ -224,6 +224,12 @@ pub struct Estimate {
     /// Tokens a minute, for each model [default: OPENAI_TOKENS_PER_MINUTE, or not known]
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub tokens_per_minute: Option<u64>,
+    /// Requests a day, for each model [default: OPENAI_REQUESTS_PER_DAY, or none]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub requests_per_day: Option<u64>,
+    /// Tokens a day, for each model [default: OPENAI_TOKENS_PER_DAY, or none]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub tokens_per_day: Option<u64>,
     /// Models that share their limits, such as `gpt-4o-2024-*=gpt-4o`; may be repeated
     #[arg(long, value_name = "PATTERN=NAME", help_heading = "Limits")]
     pub limit_group: Vec<String>,
@@ -238,9 +244,9 @@ pub struct Estimate {
 }
 
 const TOKENS_EXAMPLES: &str = "\
-A text is counted by the vocabulary of --model, or by --encoding. Requests are counted by what they send: messages, names, tools, images and
-the form of the answer, each by OpenAI's published rules; where there is none, the count is marked
-as an estimate, and the reason is told. FILE holds requests if its name ends in .jsonl or .ndjson
+A text is counted by the vocabulary of --model, or by --encoding. Requests are counted by what they
+send: messages, names, tools, images and the form of the answer, each by OpenAI's published rules;
+where there is none, the count is marked as an estimate, and the reason is told. FILE holds requests if its name ends in .jsonl or .ndjson
 (or these with .gz), or if its first line is a request; --as decides otherwise.
 
 Examples:

@@ -46,6 +46,12 @@ pub fn estimate(args: &Args) -> Result<ExitCode, Failure> {
     if let Some(limit) = args.tokens_per_minute {
         config = config.tokens_per_minute(limit);
     }
+    if let Some(limit) = args.requests_per_day {
+        config = config.requests_per_day(limit);
+    }
+    if let Some(limit) = args.tokens_per_day {
+        config = config.tokens_per_day(limit);
+    }
     if !args.limit_group.is_empty() {
         config = config.limit_groups(args.limit_group.join(","));
     }
@@ -84,6 +90,7 @@ fn survey(input: &Path, config: &Config, format: Format) -> Result<Survey, Failu
         .prices(config.load_prices()?)
         .format(format)
         .limits(config.get_requests_per_minute(), config.get_tokens_per_minute())
+        .daily_limits(config.get_requests_per_day(), config.get_tokens_per_day())
         .limit_groups(config.get_limit_groups());
     Ok(survey)
 }
@@ -278,11 +285,15 @@ fn notes(estimate: &Estimate) -> Vec<String> {
             told.join(", ")
         ));
     }
-    let limits =
-        [(estimate.requests_per_minute, "requests"), (estimate.tokens_per_minute, "tokens")];
+    let limits = [
+        (estimate.requests_per_minute, "requests a minute"),
+        (estimate.tokens_per_minute, "tokens a minute"),
+        (estimate.requests_per_day, "requests a day"),
+        (estimate.tokens_per_day, "tokens a day"),
+    ];
     let limits: Vec<_> = limits
         .iter()
-        .filter_map(|(limit, what)| limit.map(|limit| format!("{limit} {what} a minute")))
+        .filter_map(|(limit, what)| limit.map(|limit| format!("{limit} {what}")))
         .collect();
     notes.push(if limits.is_empty() {
         "time: not known without --requests-per-minute or --tokens-per-minute".into()
@@ -319,6 +330,7 @@ fn too_large(estimate: &Estimate) -> String {
         let what = match *reason {
             "context" => format!("{found} input tokens, the model takes {limit}"),
             "output" => format!("{found} output tokens are asked for, the model writes {limit}"),
+            "window" => format!("{found} tokens with its ceiling, the model's window is {limit}"),
             "minute" => format!("{found} tokens with its ceiling, the limit is {limit} a minute"),
             "inputs" => format!("{found} texts, a request may have {limit}"),
             _ => format!("{found} tokens, a request may have {limit}"),

@@ -11,6 +11,7 @@ use openai_bulk::bulk::{FileRun, Status, Summary};
 use openai_bulk::clock::Stop;
 use openai_bulk::config::{ApiKey, Config};
 use openai_bulk::simulator::Simulator;
+use openai_bulk::usage::Money;
 use openai_bulk::{Client, Error};
 use std::fs;
 use std::io::IsTerminal;
@@ -117,12 +118,26 @@ fn end(args: &Run, summary: &Summary) -> ExitCode {
 fn left(summary: &Summary) -> String {
     let rows = summary.rows.not_sent;
     let are = if rows == 1 { "row is" } else { "rows are" };
-    match summary.cost.left {
-        Some(cost) => {
-            format!("{rows} {are} left, at about {cost} by what those cost that are done")
+    let cost = &summary.cost;
+    let has_money = cost.cap.is_some_and(|cap| cap.money.is_some());
+    // Where a server uses more than it is allowed, there is no most.
+    let is_kept = |most: &Money| cost.left.is_none_or(|about| about <= *most);
+    let most = cost.left_at_most.filter(|most| has_money && is_kept(most));
+    let money = match (cost.left, most) {
+        (Some(about), Some(most)) => {
+            format!("at about {about} by what those cost that are done, and at most {most}")
         }
-        None => format!("{rows} {are} left, at a cost that is not known"),
-    }
+        (Some(about), None) => format!("at about {about} by what those cost that are done"),
+        (None, Some(most)) => format!("at most {most}"),
+        (None, None) => "at a cost that is not known".into(),
+    };
+    let tokens = match cost.left_tokens {
+        Some(tokens) if cost.cap.is_some_and(|cap| cap.tokens.is_some()) => {
+            format!("with about {tokens} tokens and ")
+        }
+        _ => String::new(),
+    };
+    format!("{rows} {are} left, {tokens}{money}")
 }
 
 /// The settings: flags before the environment, the environment before the file.

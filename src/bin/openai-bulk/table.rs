@@ -1,6 +1,7 @@
 //! The summary as a table.
 
-use openai_bulk::bulk::{CapUse, Percentiles, Status, Summary};
+use openai_bulk::bulk::estimate::ASSUMED_OUTPUT;
+use openai_bulk::bulk::{CapUse, Compared, Percentiles, Status, Summary};
 use openai_bulk::usage::Money;
 use std::fmt::Write;
 use std::time::Duration;
@@ -91,23 +92,29 @@ fn cost(summary: &Summary) -> Vec<(&'static str, String)> {
         let rest = if cost.total > Money::ZERO { "; the cost is a lower bound" } else { "" };
         rows.push((
             "price unknown",
-            format!("{unpriced} of {all} answers{rest} (--prices FILE gives prices)"),
+            format!(
+                "{unpriced} of {all} answers{rest} (--prices FILE gives prices; an answer that does \
+                 not tell its tokens has none)"
+            ),
         ));
     }
     if cost.total > Money::ZERO || cost.unpriced < summary.rows.succeeded {
         let bound = if cost.unpriced > 0 { "at least " } else { "" };
         let dated = cost.prices_as_of.as_ref().map(|day| format!(", by prices of {day}"));
         rows.push(("cost", format!("{bound}{}{}", cost.total, dated.unwrap_or_default())));
-        let priced: Vec<_> = cost
-            .by_model
-            .iter()
-            .flat_map(|(model, tiers)| tiers.iter().map(move |(tier, of)| (model, tier, of)))
-            .filter(|(_, _, of)| of.answers > of.unpriced)
-            .collect();
-        if priced.len() > 1 || priced.iter().any(|(_, tier, _)| tier.as_str() != "standard") {
-            for (model, tier, of) in priced {
-                rows.push(("", format!("{} for {} of {model} ({tier})", of.total, of.answers)));
-            }
+        let all = cost.by_model.iter();
+        let all =
+            all.flat_map(|(model, tiers)| tiers.iter().map(move |(tier, of)| (model, tier, of)));
+        for (model, tier, of) in all.filter(|(_, _, of)| of.answers > of.unpriced) {
+            rows.push(("", format!("{} for {} of {model} ({tier})", of.total, of.answers)));
+        }
+        let Compared { expected, actual, .. } = cost.estimate;
+        if expected > Money::ZERO {
+            let times = actual.as_dollars() / expected.as_dollars();
+            rows.push((
+                "estimate",
+                format!("{expected} by characters and at most {ASSUMED_OUTPUT} tokens an answer; actual {times:.2} times that"),
+            ));
         }
     }
     for (saved, by) in [(cost.saved_by_cache, "cache"), (cost.saved_by_batch, "batch")] {
@@ -121,6 +128,9 @@ fn cost(summary: &Summary) -> Vec<(&'static str, String)> {
     rows
 }
 
+/// How more can be spent than a cap allows.
+const OVER: &str = "the server used more than the requests allowed";
+
 /// What counts against the caps.
 fn against(cap: &CapUse) -> impl Iterator<Item = String> {
     let money = cap.money.map(|most| {
@@ -132,9 +142,21 @@ fn against(cap: &CapUse) -> impl Iterator<Item = String> {
             let (reserved, settled) = (cap.reserved_money, cap.settled_money);
             text.push_str(&format!("; {reserved} reserved for what cost {settled}"));
         }
+        if cap.over_money > Money::ZERO {
+            text.push_str(&format!("; {} over it: {OVER}", cap.over_money));
+        }
         text
     });
-    let tokens = cap.tokens.map(|most| format!("{} of {most} tokens", cap.counted_tokens));
+    let tokens = cap.tokens.map(|most| {
+        let mut text = format!("{} of {most} tokens", cap.counted_tokens);
+        if cap.earlier_tokens > 0 {
+            text.push_str(&format!(", {} of them by earlier runs", cap.earlier_tokens));
+        }
+        if cap.over_tokens > 0 {
+            text.push_str(&format!("; {} over it: {OVER}", cap.over_tokens));
+        }
+        text
+    });
     money.into_iter().chain(tokens)
 }
 

@@ -69,8 +69,8 @@ pub struct TooLarge {
     /// The number of its line, from 1.
     pub line: u64,
     /// What is too large: `context`, the input for the model; `output`, the ceiling for the model;
-    /// `minute`, input and ceiling for the limit of tokens a minute; `inputs` and `request`, the
-    /// number and the tokens of the texts to embed.
+    /// `window`, both together for the model; `minute`, input and ceiling for the limit of tokens a
+    /// minute; `inputs` and `request`, the number and the tokens of the texts to embed.
     pub reason: &'static str,
     /// How much there is, in tokens; texts for `inputs`.
     pub found: u64,
@@ -95,6 +95,7 @@ pub(super) fn too_large(
     [
         ("context", tokens.longest, limits.input),
         ("output", tokens.most_each.unwrap_or(0), limits.output.filter(|most| *most > 0)),
+        ("window", tokens.longest.saturating_add(tokens.most_each.unwrap_or(0)), limits.window),
         ("inputs", tokens.inputs, inputs),
         ("request", tokens.input, all),
         ("minute", charged, tokens_per_minute),

@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(learned.mean("gpt-4o"), None);
         let line = |model: &str, tokens: u64| {
             format!(
-                r#"{{"custom_id":"a","response":{{"status_code":200,"body":{{"model":"{model}","choices":[],"usage":{{"completion_tokens":{tokens}}}}}}},"error":null}}"#
+                r#"{{"custom_id":"a","response":{{"status_code":200,"body":{{"model":"{model}","choices":[],"usage":{{"prompt_tokens":1,"completion_tokens":{tokens}}}}}}},"error":null}}"#
             )
         };
         learned.add(line("gpt-4o-2024-08-06", 10).as_bytes());

@@ -32,6 +32,10 @@ pub struct Estimate {
     pub requests_per_minute: Option<u64>,
     /// Limits of tokens a minute for each group of models, if one is given.
     pub tokens_per_minute: Option<u64>,
+    /// Limits of requests a day for each group of models, if one is given.
+    pub requests_per_day: Option<u64>,
+    /// Limits of tokens a day for each group of models, if one is given.
+    pub tokens_per_day: Option<u64>,
     /// How many rows are too large for their model or a limit.
     pub rows_too_large: u64,
     /// The first thousand of them, by line.

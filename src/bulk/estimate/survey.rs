@@ -11,7 +11,7 @@ use super::learned::Learned;
 use super::report::{Estimate, ExpectedOutput, ModelEstimate, PriceSource, Rows, SCHEMA};
 use super::sums::Sums;
 use super::tally::Tally;
-use super::time::Groups;
+use super::time::{Groups, Limits};
 use crate::api::LimitGroups;
 use crate::bulk::input::{Checked, DuplicateGuard, Problem, SHOWN, Source, each_row};
 use crate::bulk::journal::{Index, Known, look};
@@ -34,8 +34,7 @@ pub struct Survey {
     skip_invalid: bool,
     expected_output: Option<u64>,
     prices: Prices,
-    requests_per_minute: Option<u64>,
-    tokens_per_minute: Option<u64>,
+    limits: Limits,
     groups: LimitGroups,
 }
 
@@ -49,8 +48,7 @@ impl Survey {
             skip_invalid: false,
             expected_output: None,
             prices: Prices::builtin(),
-            requests_per_minute: None,
-            tokens_per_minute: None,
+            limits: Limits::default(),
             groups: LimitGroups::default(),
         }
     }
@@ -89,7 +87,13 @@ impl Survey {
 
     /// The limits of each model or group, in requests and tokens a minute. Default: none are known.
     pub fn limits(mut self, requests: Option<u64>, tokens: Option<u64>) -> Survey {
-        (self.requests_per_minute, self.tokens_per_minute) = (requests, tokens);
+        (self.limits.requests_per_minute, self.limits.tokens_per_minute) = (requests, tokens);
+        self
+    }
+
+    /// The same for a day, of which all may go at once. Default: none are known.
+    pub fn daily_limits(mut self, requests: Option<u64>, tokens: Option<u64>) -> Survey {
+        (self.limits.requests_per_day, self.limits.tokens_per_day) = (requests, tokens);
         self
     }
 
@@ -188,7 +192,7 @@ impl Knowing<'_> {
                 &row.url,
                 about.limits,
                 &tokens,
-                self.survey.tokens_per_minute,
+                self.survey.limits.tokens_per_minute,
             ),
             model,
             tokens,
@@ -308,9 +312,11 @@ impl Adding {
             tokens: self.tally,
             sums: self.sums,
             models: self.models.into_iter().map(model).collect(),
-            time: self.groups.time(survey.requests_per_minute, survey.tokens_per_minute),
-            requests_per_minute: survey.requests_per_minute,
-            tokens_per_minute: survey.tokens_per_minute,
+            time: self.groups.time(&survey.limits),
+            requests_per_minute: survey.limits.requests_per_minute,
+            tokens_per_minute: survey.limits.tokens_per_minute,
+            requests_per_day: survey.limits.requests_per_day,
+            tokens_per_day: survey.limits.tokens_per_day,
             rows_too_large: self.rows_too_large,
             too_large: self.too_large,
             prices: PriceSource {

@@ -35,6 +35,48 @@ pub struct Seconds {
     pub high: Option<f64>,
 }
 
+/// A day, in minutes.
+const DAY: f64 = 24.0 * 60.0;
+
+/// The limits of each group, as far as they are given.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Limits {
+    pub(super) requests_per_minute: Option<u64>,
+    pub(super) tokens_per_minute: Option<u64>,
+    pub(super) requests_per_day: Option<u64>,
+    pub(super) tokens_per_day: Option<u64>,
+}
+
+impl Limits {
+    fn is_some(&self) -> bool {
+        let Limits { requests_per_minute, tokens_per_minute, requests_per_day, tokens_per_day } =
+            self;
+        [requests_per_minute, tokens_per_minute, requests_per_day, tokens_per_day]
+            .into_iter()
+            .any(Option::is_some)
+    }
+
+    /// The minutes that so many requests and tokens take; `None` if it depends on tokens that have
+    /// no bound.
+    fn minutes(&self, requests: u64, tokens: Option<u64>) -> Option<f64> {
+        let steady = |count: u64, limit: u64| count as f64 / limit.max(1) as f64;
+        // What a day allows may go at once.
+        let daily = |count: u64, limit: u64| steady(count.saturating_sub(limit), limit) * DAY;
+        let mut most = 0f64;
+        for (limit, count, time) in [
+            (self.requests_per_minute, Some(requests), &steady as &dyn Fn(u64, u64) -> f64),
+            (self.tokens_per_minute, tokens, &steady),
+            (self.requests_per_day, Some(requests), &daily),
+            (self.tokens_per_day, tokens, &daily),
+        ] {
+            if let Some(limit) = limit {
+                most = most.max(time(count?, limit));
+            }
+        }
+        Some(most)
+    }
+}
+
 /// The rows and tokens of each group of models that shares its limits.
 #[derive(Debug, Default)]
 pub(super) struct Groups(BTreeMap<Arc<str>, Group>);
@@ -61,29 +103,18 @@ impl Groups {
     }
 
     /// How long they take, all groups beside each other, each within these limits.
-    pub(super) fn time(
-        &self,
-        requests_per_minute: Option<u64>,
-        tokens_per_minute: Option<u64>,
-    ) -> Time {
-        let is_told = requests_per_minute.is_some() || tokens_per_minute.is_some();
-        let minutes = |count: u64, limit: Option<u64>| {
-            limit.map_or(0.0, |limit| count as f64 / limit.max(1) as f64)
-        };
+    pub(super) fn time(&self, limits: &Limits) -> Time {
         let slowest = |tokens: &dyn Fn(&Group) -> Option<u64>| {
-            self.0.values().try_fold(0f64, |most, group| {
-                let by_tokens = match tokens_per_minute {
-                    Some(_) => minutes(tokens(group)?, tokens_per_minute),
-                    None => 0.0,
-                };
-                Some(most.max(by_tokens).max(minutes(group.rows, requests_per_minute)))
-            })
+            let mut groups = self.0.values();
+            let most = groups.try_fold(0f64, |most, group| {
+                Some(most.max(limits.minutes(group.rows, tokens(group))?))
+            });
+            most.map(|minutes| minutes * 60.0)
         };
-        let seconds = |minutes: f64| minutes * 60.0;
-        let live = is_told.then(|| Seconds {
-            low: seconds(slowest(&|group| Some(group.low)).unwrap_or(0.0)),
-            expected: seconds(slowest(&|group| Some(group.expected)).unwrap_or(0.0)),
-            high: slowest(&|group| group.high).map(seconds),
+        let live = limits.is_some().then(|| Seconds {
+            low: slowest(&|group| Some(group.low)).unwrap_or(0.0),
+            expected: slowest(&|group| Some(group.expected)).unwrap_or(0.0),
+            high: slowest(&|group| group.high),
         });
         Time { live, flex: live, batch_at_most: BATCH }
     }
@@ -92,6 +123,10 @@ impl Groups {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn minute(requests: Option<u64>, tokens: Option<u64>) -> Limits {
+        Limits { requests_per_minute: requests, tokens_per_minute: tokens, ..Limits::default() }
+    }
 
     fn groups() -> Groups {
         let mut groups = Groups::default();
@@ -106,20 +141,35 @@ mod tests {
 
     #[test]
     fn the_slowest_group_and_the_tighter_limit_tell_the_time() {
-        let by_requests = groups().time(Some(50), None).live.unwrap();
+        let by_requests = groups().time(&minute(Some(50), None)).live.unwrap();
         assert_eq!((by_requests.expected, by_requests.high), (120.0, Some(120.0)));
-        let by_tokens = groups().time(Some(50), Some(20_000)).live.unwrap();
+        let by_tokens = groups().time(&minute(Some(50), Some(20_000))).live.unwrap();
         assert_eq!(by_tokens.expected, 300.0, "b has 100,000 tokens");
         assert_eq!(by_tokens.high, None, "nobody knows how much b writes");
     }
 
     #[test]
     fn without_limits_nothing_is_known_but_the_window_of_a_batch() {
-        let time = groups().time(None, None);
+        let time = groups().time(&Limits::default());
         assert_eq!((time.live, time.flex, time.batch_at_most), (None, None, 86_400.0));
         assert_eq!(
-            Groups::default().time(Some(1), None).live,
+            Groups::default().time(&minute(Some(1), None)).live,
             Some(Seconds { high: Some(0.0), ..Seconds::default() })
         );
+    }
+
+    #[test]
+    fn what_a_day_allows_goes_at_once_and_the_rest_waits_for_other_days() {
+        let found = |requests_per_day, tokens_per_day| {
+            let limits =
+                Limits { requests_per_day, tokens_per_day, ..minute(Some(1_000_000), None) };
+            groups().time(&limits).live.unwrap()
+        };
+        assert!(found(Some(100), None).expected < 1.0, "all in the first day");
+        assert_eq!(found(Some(40), None).expected, 1.5 * 86_400.0, "60 of 100 wait");
+        let by_tokens = found(None, Some(50_000));
+        assert_eq!((by_tokens.expected, by_tokens.high), (86_400.0, None));
+        let alone = Limits { requests_per_day: Some(100), ..Limits::default() };
+        assert_eq!(groups().time(&alone).live.unwrap().expected, 0.0);
     }
 }

@@ -51,7 +51,8 @@ fn unpaid(call: &Call, prices: &Prices, most: Most, lack: &Lack) -> Refusal {
             Some(Error::OverCap(Box::new(over(capped, most, &lack.standing))))
         }
         Short::Unknown(capped) => {
-            let why = Reach::read(&call.body).why_unknown(prices, &call.model, capped);
+            let reach = Reach::read(&call.body).sent_to(&call.url);
+            let why = reach.why_unknown(prices, &call.model, capped);
             let name = match capped {
                 Capped::Tokens => "max_tokens_total",
                 _ => "max_cost",

@@ -126,9 +126,18 @@ fn a_cap_that_is_enough_stops_nothing() {
     let free =
         r#"{"custom_id":"free","method":"POST","url":"/v1/moderations","body":{"input":"x"}}"#;
     folder.write("in.jsonl", rows(ROWS) + free + "\n");
-    job(&folder, &simulator, "5").run().ended(0).said(&["cost", "of $5.00"]);
+    let run = job(&folder, &simulator, "5").run().ended(0);
+    run.said(&[
+        "cost",
+        "of $5.00",
+        "for 300 of gpt-4o-mini (standard)",
+        "tokens an answer; actual",
+    ]);
     let told = summary(&folder);
     assert_eq!(pico(&told["cost"]["total"]), billed(&folder));
+    assert_eq!(told["cost"]["estimate"]["actual"], told["cost"]["total"]);
+    let expected = pico(&told["cost"]["estimate"]["expected"]);
+    assert!(expected > billed(&folder) / 4 && expected < billed(&folder) * 4, "{expected}");
     let by_model = &told["cost"]["by_model"]["gpt-4o-mini"]["standard"];
     assert_eq!(by_model["answers"], ROWS as u64);
     assert_eq!(by_model["total"], told["cost"]["total"]);
@@ -195,6 +204,67 @@ fn the_cap_holds_through_deaths() {
     assert!(paid > 3_300_000_000, "{paid}: {deaths} deaths stopped it too early");
     folder.job().to(&simulator.base_url()).args(["--fresh", "--max-cost", "1"]).run().ended(0);
     assert!(!folder.path("out.jsonl.spent").exists(), "the output tells all");
+}
+
+#[test]
+fn what_was_lost_under_a_cap_counts_after_a_run_without_one() {
+    let simulator = logged().latency("1500ms".parse().unwrap()).start().unwrap();
+    let folder = Folder::new();
+    folder.write("in.jsonl", rows(40));
+    let at_once = ["--concurrency", "40"];
+    let mut run = job(&folder, &simulator, "1").args(at_once).start();
+    until("all are in flight", || simulator.stats().requests == 40);
+    run.kill();
+    assert_eq!(run.wait().code, None, "it was killed");
+    assert!(folder.path("out.jsonl.spent").exists());
+    folder.job().to(&simulator.base_url()).args(at_once).run().ended(0);
+    assert_eq!(simulator.stats().requests, 80);
+    let (once, line) = (billed(&folder), folder.read("out.jsonl.spent"));
+    assert!(line.contains("on_top"), "{line}");
+    folder.write("in.jsonl", rows(41));
+    job(&folder, &simulator, "1").run().ended(0);
+    let earlier = pico(&summary(&folder)["cost"]["cap"]["earlier_money"]);
+    assert!(earlier >= 2 * once, "{earlier} for twice {once}");
+}
+
+#[test]
+fn a_cap_that_fits_nothing_says_what_all_may_cost_and_one_of_tokens_what_is_left() {
+    let (folder, simulator) = (Folder::new(), simulator());
+    folder.write("in.jsonl", rows(20));
+    job(&folder, &simulator, "0").run().ended(4).said(&["20 rows are left, at most $0.00"]);
+    let told = summary(&folder);
+    let most = pico(&told["cost"]["left_at_most"]);
+    assert!(told["cost"]["left"].is_null());
+    // That is enough for all.
+    let cap = format!("0.{most:012}");
+    job(&folder, &simulator, &cap).run().ended(0);
+    folder.write("in.jsonl", rows(40));
+    let args = ["--max-tokens-total", "1000", "--summary", "summary.json"];
+    let run = folder.job().to(&simulator.base_url()).args(args).run().ended(4);
+    run.said(&["rows are left, with about ", " tokens and at about $0.0", "of them by earlier"]);
+    assert!(summary(&folder)["cost"]["left_tokens"].as_u64().unwrap() > 100);
+}
+
+#[test]
+fn a_server_that_uses_more_than_it_was_allowed_is_counted_and_told() {
+    let (folder, simulator) = (Folder::new(), simulator());
+    folder.write("in.jsonl", rows(5));
+    // Rows of sixty tokens at the most, for which the server has told a million each.
+    folder.write("out.jsonl", lying(3));
+    let run = job(&folder, &simulator, "0.05").run().ended(4);
+    let run = run.said(&["$0.45 of $0.05", "$0.40 over it: the server used more"]);
+    assert!(!run.stderr.contains("at most $"), "it keeps to no most:\n{}", run.stderr);
+    assert_eq!(pico(&summary(&folder)["cost"]["cap"]["over_money"]), 400_000_000_000);
+}
+
+/// Lines of answers of a million tokens each, to other rows.
+fn lying(count: usize) -> String {
+    let line = |n: usize| {
+        format!(
+            r#"{{"custom_id":"l{n}","response":{{"status_code":200,"body":{{"model":"gpt-4o-mini","choices":[],"usage":{{"prompt_tokens":1000000,"completion_tokens":0}}}}}},"error":null,"x_run":{{"ok":true}}}}"#
+        ) + "\n"
+    };
+    (0..count).map(line).collect()
 }
 
 #[test]

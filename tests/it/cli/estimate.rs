@@ -50,6 +50,14 @@ fn rows_tokens_costs_and_times_are_told_side_by_side() {
         assert!(squeezed(&table).contains(&squeezed(part)), "`{part}` is not in\n{table}");
     }
     assert!(run(&[]).contains("time: not known without --requests-per-minute"), "{}", run(&[]));
+    // A limit by the day makes days of it, as it does of a run.
+    let days = run(&["--requests-per-minute", "50", "--requests-per-day", "40"]);
+    for part in ["36h00m", "50 requests a minute and 40 requests a day for each model"] {
+        assert!(days.contains(part), "`{part}` is not in\n{days}");
+    }
+    let json: Value = serde_json::from_str(&run(&["--json", "--tokens-per-day", "750"])).unwrap();
+    assert_eq!(json["time"]["live"]["expected"], 86_400.0);
+    assert_eq!((&json["tokens_per_day"], &json["requests_per_day"]), (&json!(750), &Value::Null));
 }
 
 #[test]
@@ -64,6 +72,14 @@ fn a_dry_run_says_the_same_and_sends_nothing() {
         "{}",
         dry.stdout
     );
+    // Neither is too much alone.
+    let window = chat("w", &"word ".repeat(3_000))
+        .replace("gpt-4o-mini", "gpt-4")
+        .replace(r#""messages""#, r#""max_tokens":4096,"messages""#);
+    folder.write("w.jsonl", window.replace("word ", "word word "));
+    let told = folder.program().args(["estimate", "w.jsonl"]).run().ended(0).stdout;
+    let part = "line 1: 10104 tokens with its ceiling, the model's window is 8192";
+    assert!(told.contains(part), "{told}");
     folder.write("prices.json", PRICES);
     let other = folder.job().args(["--dry-run", "--prices", "prices.json"]).run().ended(0);
     assert!(other.stdout.contains("as of 2026-01-02; a test"), "{}", other.stdout);
