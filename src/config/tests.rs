@@ -125,7 +125,8 @@ fn the_table_is_whole_and_its_defaults_are_in_force() {
 fn prices_are_those_of_the_file_and_of_the_region_that_is_asked() {
     let rate = |config: &Config, model: &str| {
         let prices = config.load_prices().unwrap();
-        let million = crate::wire::answer::check_answer(br#"{"usage":{"prompt_tokens":1000000}}"#);
+        let million = br#"{"usage":{"prompt_tokens":1000000,"completion_tokens":0}}"#;
+        let million = crate::wire::answer::check_answer(million);
         let cost = crate::usage::cost_of_answer(&prices, &million.unwrap(), model, false);
         cost.map(|cost| cost.total.to_decimal())
     };

@@ -314,7 +314,10 @@ fn two_runs_share_the_clients_cap_and_neither_waits_for_ever() {
         let (pool, intake) = Pool::start(world.dispatcher.clone(), options);
         for tag in 0..20 {
             let call: Call = world.call(&body(tag, 1_000));
-            intake.push(Job { call, tag }).unwrap();
+            // A run that is out of money may have ended before it is given everything.
+            if intake.push(Job { call, tag }).is_err() {
+                break;
+            }
         }
         (pool, purse)
     };
