@@ -1,4 +1,4 @@
-//! The live line: redrawn on a terminal, a plain line every few seconds elsewhere.
+//! Live lines: two that are redrawn on a terminal, a plain one every few seconds elsewhere.
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use openai_bulk::bulk::Snapshot;
@@ -25,7 +25,7 @@ impl Progress {
     pub fn new(bars: &MultiProgress, is_quiet: bool) -> Progress {
         let bar = (!is_quiet && is_live()).then(|| {
             let bar = bars.add(ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()));
-            bar.set_style(style("{spinner} {wide_msg}"));
+            bar.set_style(style("{spinner} {wide_msg}\n{prefix}"));
             bar
         });
         Progress { bar, is_quiet, last_plain: Duration::ZERO }
@@ -38,14 +38,16 @@ impl Progress {
                 && let Some(total) = now.total
             {
                 bar.set_length(total);
-                bar.set_style(style("{bar:20} {wide_msg}"));
+                bar.set_style(style("{bar:20} {wide_msg}\n{prefix}"));
             }
             bar.set_position(now.done());
-            bar.set_message(line(now));
+            bar.set_message(how_far(now).join(" | "));
+            bar.set_prefix(how_fast(now).join(" | "));
             bar.tick();
         } else if !self.is_quiet && now.elapsed >= self.last_plain + PLAIN {
             self.last_plain = now.elapsed;
-            eprintln!("{}", line(now));
+            let all = [how_far(now), how_fast(now)].concat();
+            eprintln!("{}", all.join(" | "));
         }
     }
 
@@ -77,27 +79,33 @@ fn cost(now: &Snapshot) -> Option<String> {
     (spent > Money::ZERO || now.max_cost.is_some()).then_some(text)
 }
 
-fn line(now: &Snapshot) -> String {
+/// How far the run is, and what it costs: the first line on a terminal, where it has to fit in 80
+/// columns with a bar before it.
+fn how_far(now: &Snapshot) -> Vec<String> {
     let mut parts = vec![match now.total {
         Some(total) => format!("{}/{} rows", now.done(), total),
         None => format!("{} rows", now.done()),
     }];
-    if let Some(cost) = cost(now) {
-        parts.push(cost);
-    }
     if now.failed > 0 {
         parts.push(format!("{} failed", now.failed));
     }
-    let mut rate = format!("{:.1} requests/s", now.requests_per_second);
-    if let Some(limit) = now.requests_per_minute_limit.filter(|&limit| limit > 0.0) {
-        let share = now.requests_per_second * 6000.0 / limit;
-        rate = format!(
-            "{:.1} of {:.1} requests/s ({share:.0}%)",
-            now.requests_per_second,
-            limit / 60.0
-        );
+    if let Some(eta) = now.eta() {
+        parts.push(format!("{} left", super::table::human(eta)));
     }
-    parts.push(rate);
+    parts.extend(cost(now));
+    parts
+}
+
+/// How fast it goes, and what holds it back.
+fn how_fast(now: &Snapshot) -> Vec<String> {
+    let rate = now.requests_per_second;
+    let mut parts = vec![match now.requests_per_minute_limit.filter(|&limit| limit > 0.0) {
+        Some(limit) => format!("{rate:.1} of {:.1} requests/s", limit / 60.0),
+        None => format!("{rate:.1} requests/s"),
+    }];
+    if let Some(held) = now.held {
+        parts.push(format!("held by {}", held.name().replace('_', " ")));
+    }
     parts.push(match now.concurrency {
         Some(most) => format!("{} of {most} in flight", now.in_flight),
         None => format!("{} in flight", now.in_flight),
@@ -108,11 +116,5 @@ fn line(now: &Snapshot) -> String {
     if now.refused > 0 {
         parts.push(format!("{} refused", now.refused));
     }
-    if let Some(held) = now.held {
-        parts.push(format!("held by {}", held.name().replace('_', " ")));
-    }
-    if let Some(eta) = now.eta() {
-        parts.push(format!("{} left", super::table::human(eta)));
-    }
-    parts.join(" | ")
+    parts
 }
