@@ -168,6 +168,8 @@ pub struct Part {
     pub failures: u32,
     /// How often the server's queue had no room for it.
     pub refusals: u32,
+    /// How many batches were made of it that did nothing.
+    pub tries: u32,
     /// What went wrong last.
     pub trouble: Option<String>,
     /// Why the server refused its input, one reason for a line or for all.
@@ -192,6 +194,24 @@ impl Part {
             money: self.most_money.unwrap_or(Money::ZERO),
             tokens: self.most_tokens.unwrap_or(0),
         }
+    }
+
+    /// What its next batch bears as metadata: unlike any other batch's.
+    pub fn bears(&self) -> String {
+        format!("{}.{}", self.mark, self.tries)
+    }
+
+    /// When its batch is expected to end: as fast as it went so far, or when it expires.
+    pub fn expected(&self, now: Date) -> Option<Date> {
+        let (created, counts) = (self.created?, self.counts);
+        let done = counts.completed + counts.failed;
+        if done == 0 || counts.total == 0 {
+            return self.expires;
+        }
+        let age = u128::from(now.saturating_sub(created));
+        let whole = age * u128::from(counts.total) / u128::from(done);
+        let end = created.saturating_add(u64::try_from(whole).unwrap_or(u64::MAX));
+        Some(self.expires.map_or(end, |expires| end.min(expires)))
     }
 
     /// Goes over into a state.
@@ -541,7 +561,7 @@ mod tests {
                 (_, Some("file_id")) => Refusal::File,
                 _ => Refusal::Rows,
             };
-            assert_eq!(refusal(&[fault.clone()]), expected, "{}", fault.code);
+            assert_eq!(refusal(std::slice::from_ref(&fault)), expected, "{}", fault.code);
         }
     }
 
