@@ -1,6 +1,7 @@
 //! The handle that everything starts from, and the only place where the parts are put together.
 
 use crate::api::{Caller, Request, Response};
+use crate::batch::{Account, BatchOptions, Batches, PartLimits, Store};
 use crate::bulk::Bulk;
 use crate::clock::{Clock, Stop, SystemClock};
 use crate::config::{Config, Proxies};
@@ -56,6 +57,29 @@ impl Client {
     /// Many requests at once.
     pub fn bulk(&self) -> Bulk {
         Bulk::new(self.caller.clone())
+    }
+
+    /// The jobs of this client in `store`, as the settings `OPENAI_BATCH_*` say.
+    ///
+    /// # Errors
+    /// When the settings or the key cannot be read.
+    pub fn batches(&self, store: Store) -> Result<Batches, Error> {
+        self.batches_with(store, batch_options(&self.config))
+    }
+
+    /// The same with other options.
+    ///
+    /// # Errors
+    /// When the settings or the key cannot be read.
+    pub fn batches_with(&self, store: Store, options: BatchOptions) -> Result<Batches, Error> {
+        let place = self.config.get_endpoint()?.to_string();
+        let account = Account::new(place, &self.caller.dispatcher.headers);
+        Ok(Batches::new(self.caller.clone(), store, account, options))
+    }
+
+    /// How batches are made, as the settings say.
+    pub fn batch_options(&self) -> BatchOptions {
+        batch_options(&self.config)
     }
 
     /// The settings.
@@ -180,6 +204,20 @@ fn http_options(config: &Config, clock: Arc<dyn Clock>) -> HttpOptions {
     match no_proxy {
         Some(list) => options.no_proxy(list),
         None => options,
+    }
+}
+
+fn batch_options(config: &Config) -> BatchOptions {
+    BatchOptions {
+        poll_interval: config.get_batch_poll_interval(),
+        limits: PartLimits {
+            rows: config.get_batch_max_requests() as u64,
+            bytes: config.get_batch_max_bytes(),
+            inputs: config.get_batch_max_inputs() as u64,
+        },
+        completion_window: config.get_batch_completion_window().to_owned(),
+        enqueued_tokens: config.get_batch_enqueued_tokens(),
+        ..BatchOptions::default()
     }
 }
 

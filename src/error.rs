@@ -399,6 +399,8 @@ pub enum TransportErrorKind {
     Interrupted,
     /// The machine has no room for it: no file handle, no thread.
     Exhausted,
+    /// A file on this machine, which was to be sent or saved, could not be read or written.
+    File,
 }
 
 impl fmt::Display for TransportErrorKind {
@@ -414,6 +416,7 @@ impl fmt::Display for TransportErrorKind {
             TransportErrorKind::Protocol => "what came is not HTTP",
             TransportErrorKind::Timeout(stage) => return write!(f, "timed out {stage}"),
             TransportErrorKind::Interrupted => "interrupted",
+            TransportErrorKind::File => "a file on this machine could not be read or written",
             TransportErrorKind::Exhausted => "the machine has no room for another connection",
         })
     }

@@ -11,6 +11,7 @@ pub mod transport;
 pub mod dispatch;
 pub mod api;
 pub mod bulk;
+pub mod batch;
 pub mod config;
 pub mod client;
 #[cfg(feature = "simulator")]

@@ -105,7 +105,7 @@ pub struct CapUse {
 }
 
 impl CapUse {
-    pub(super) fn new(at: &Standing) -> CapUse {
+    pub(crate) fn new(at: &Standing) -> CapUse {
         let (caps, counted) = (at.caps, at.counted());
         let over = counted.less(Amount {
             money: caps.money.unwrap_or(Money::MAX),
@@ -193,7 +193,7 @@ impl Costs {
 }
 
 /// `money` for `rows` rows is how much for `more`.
-pub(super) fn share(money: Money, more: u64, rows: u64) -> Money {
+pub(crate) fn share(money: Money, more: u64, rows: u64) -> Money {
     let whole = money.picodollars().saturating_mul(i128::from(more));
     Money::from_picodollars(whole / i128::from(rows.max(1)))
 }

@@ -13,9 +13,9 @@ use std::path::Path;
 /// It does not know what was in flight when a run was killed, nor the attempts of rows that have no
 /// line; see [`SpentFile`](super::spent::SpentFile).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Earlier {
-    pub(super) amount: Amount,
-    pub(super) answers: u64,
+pub(crate) struct Earlier {
+    pub(crate) amount: Amount,
+    pub(crate) answers: u64,
     /// Answers whose cost is not known.
     unpriced: u64,
     /// Answers that do not tell their tokens.
@@ -27,7 +27,7 @@ impl Earlier {
     ///
     /// # Errors
     /// When it cannot be read, or what an answer counts against a cap is not known.
-    pub(super) fn read(output: &Path, prices: &Prices, caps: Caps) -> Result<Earlier, Error> {
+    pub(crate) fn read(output: &Path, prices: &Prices, caps: Caps) -> Result<Earlier, Error> {
         let mut earlier = Earlier::default();
         each_line(output, |line| {
             if let Some(paid) = read_paid(line) {
@@ -100,6 +100,9 @@ mod tests {
         // Without x_run the Batch API has written it, at its price.
         let batch = answer.replace(r#","x_run":{"ok":true}"#, "");
         assert_eq!(sum(&[&batch]).amount.money, Money::parse("0.075").unwrap());
+        // So has a batch that this crate fetched.
+        let fetched = answer.replace(r#""ok":true"#, r#""ok":true,"batch":"batch_1""#);
+        assert_eq!(sum(&[&fetched]).amount.money, Money::parse("0.075").unwrap());
     }
 
     #[test]

@@ -17,21 +17,23 @@ use std::thread;
 
 /// What of a row is needed when its answer comes.
 #[derive(Debug)]
-pub(super) struct Ticket {
+pub(crate) struct Ticket {
     /// Its place among the rows that are sent; the first is 0.
-    pub(super) index: u64,
-    pub(super) line: u64,
-    pub(super) custom_id: Box<str>,
-    pub(super) id_hash: u64,
+    pub(crate) index: u64,
+    pub(crate) line: u64,
+    pub(crate) custom_id: Box<str>,
+    pub(crate) id_hash: u64,
     /// 0 for a line that is not a request.
-    pub(super) fingerprint: u64,
-    pub(super) metadata: Option<Box<RawValue>>,
+    pub(crate) fingerprint: u64,
+    pub(crate) metadata: Option<Box<RawValue>>,
     /// The limit group; none for a line that is not a request.
-    pub(super) group: Option<Arc<str>>,
     /// The model that is asked; empty for a line that is not a request.
-    pub(super) asked: Arc<str>,
+    pub(crate) asked: Arc<str>,
     /// What the request weighs.
-    pub(super) weight: Weight,
+    pub(crate) weight: Weight,
+    pub(crate) group: Option<Arc<str>>,
+    /// The batch that brought its answer; none for one that was asked live.
+    pub(crate) batch: Option<Arc<str>>,
 }
 
 /// How far the input has been read.
@@ -135,6 +137,7 @@ impl Feeder {
             group: Some(call.group.clone()),
             asked: call.model.clone(),
             weight: call.weight,
+            batch: None,
         };
         self.intake.push(Job { call, tag }).is_ok()
     }
@@ -152,6 +155,7 @@ impl Feeder {
             group: None,
             asked: "".into(),
             weight: Weight::default(),
+            batch: None,
         };
         self.intake.fail(tag, error.in_file(&self.source.name()));
         !self.intake.is_closed()

@@ -28,11 +28,16 @@ mod snapshot;
 mod spent;
 mod summary;
 
+pub(crate) use costs::share;
 pub use costs::{CapUse, Compared, Costs, ModelCost};
+pub(crate) use earlier::Earlier;
+pub(crate) use feeder::Ticket;
 pub use par::{ParRequests, ParSend};
+pub(crate) use record::{write as write_line, write_failure};
 pub use results::{Bulk, Outcome, Results};
 pub use run::FileRun;
 pub use snapshot::Snapshot;
+pub(crate) use spent::SpentFile;
 pub use summary::{
     Attempts, Limit, LimitChange, Percentiles, Rate, Rows, SCHEMA, Status, Summary, Tally, Tokens,
     kind,

@@ -11,7 +11,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 /// What this crate adds to a line of the Batch API, under `x_run`.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Run<'a> {
     ok: bool,
     line: u64,
@@ -32,11 +32,32 @@ struct Run<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     maybe_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<&'a RawValue>,
 }
 
+/// Adds the line of a row that failed with a code of nobody's but the server's to `out`.
+pub(crate) fn write_failure(
+    row: &Ticket,
+    code: &str,
+    message: &str,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let run = Run {
+        line: row.line,
+        fingerprint: fingerprint_hex(row.fingerprint),
+        batch: row.batch.as_deref(),
+        metadata: row.metadata.as_deref(),
+        ..Run::default()
+    };
+    let id = format!("batch_req_{:016x}", row.id_hash);
+    let error = Some((code, message));
+    OutputLine { id: &id, custom_id: &row.custom_id, response: None, error, x_run: &run }.write(out)
+}
+
 /// Adds the line of a row to `out`.
-pub(super) fn write(
+pub(crate) fn write(
     row: &Ticket,
     result: &Result<Reply, Error>,
     facts: &Facts,
@@ -60,6 +81,7 @@ pub(super) fn write(
         counted_tokens: counted.map(|amount| amount.tokens),
         maybe_cost: is_doubtful.then_some(facts.maybe_cost),
         maybe_tokens: is_doubtful.then_some(facts.maybe_tokens),
+        batch: row.batch.as_deref(),
         metadata: row.metadata.as_deref(),
     };
     let id = format!("batch_req_{:016x}", row.id_hash);

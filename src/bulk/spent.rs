@@ -15,7 +15,7 @@ const LENGTH: usize = 128;
 /// knows of more than the output tells: of requests in flight when the run was killed, and of
 /// attempts without an answer whose rows have no line.
 #[derive(Debug)]
-pub(super) struct SpentFile(PathBuf);
+pub(crate) struct SpentFile(PathBuf);
 
 #[derive(Debug, Deserialize, Serialize)]
 struct Content {
@@ -29,7 +29,7 @@ struct Content {
 
 impl SpentFile {
     /// The file beside `output`.
-    pub(super) fn beside(output: &Path) -> SpentFile {
+    pub(crate) fn beside(output: &Path) -> SpentFile {
         let mut name = OsString::from(output);
         name.push(".spent");
         SpentFile(name.into())
@@ -39,7 +39,7 @@ impl SpentFile {
     ///
     /// # Errors
     /// When the file cannot be read, or is not one.
-    pub(super) fn read(&self, told: Amount) -> Result<Amount, Error> {
+    pub(crate) fn read(&self, told: Amount) -> Result<Amount, Error> {
         Ok(match self.content()? {
             None => told,
             Some(Content { at_most, tokens_at_most, on_top }) => {
@@ -53,7 +53,7 @@ impl SpentFile {
     ///
     /// # Errors
     /// When the file cannot be read or written, or is not one.
-    pub(super) fn set_aside(
+    pub(crate) fn set_aside(
         &self,
         told: impl FnOnce() -> Result<Amount, Error>,
     ) -> Result<(), Error> {
@@ -90,7 +90,7 @@ impl SpentFile {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(super) fn writer(&self, now: Amount) -> Result<impl FnMut(Amount) + Send + use<>, Error> {
+    pub(crate) fn writer(&self, now: Amount) -> Result<impl FnMut(Amount) + Send + use<>, Error> {
         let mut file = self.write(now, false).map_err(|e| Error::file("write", &self.0, e))?;
         let path = self.0.clone();
         Ok(move |amount| {
@@ -105,7 +105,7 @@ impl SpentFile {
     ///
     /// # Errors
     /// When it cannot be written or removed.
-    pub(super) fn end(&self, counted: Amount, told: Amount) -> Result<(), Error> {
+    pub(crate) fn end(&self, counted: Amount, told: Amount) -> Result<(), Error> {
         if counted.money <= told.money && counted.tokens <= told.tokens {
             return self.remove();
         }
@@ -133,7 +133,7 @@ impl SpentFile {
     ///
     /// # Errors
     /// When the file cannot be removed.
-    pub(super) fn remove(&self) -> Result<(), Error> {
+    pub(crate) fn remove(&self) -> Result<(), Error> {
         match fs::remove_file(&self.0) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::file("remove", &self.0, e)),
             _ => Ok(()),

@@ -251,8 +251,11 @@ impl Tally {
             Ok(reply) => {
                 self.rows.succeeded += 1;
                 self.costs.answer(reply);
-                self.server.saturating_record(micros(facts.latency));
-                self.waiting.saturating_record(micros(facts.waited));
+                // The answers of a batch have neither.
+                if facts.attempts > 0 {
+                    self.server.saturating_record(micros(facts.latency));
+                    self.waiting.saturating_record(micros(facts.waited));
+                }
                 if let Some(usage) = &reply.peek.usage {
                     self.tokens.add(usage);
                 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::table::find;
 use super::values::{Config, Origin};
@@ -41,6 +41,38 @@ impl Config {
     /// If the file is missing or cannot be read, or as in [`Config::read`].
     pub fn from_env_file(path: impl AsRef<Path>) -> Result<Config> {
         from_layers(&[process(std::env::vars_os())?, file(path.as_ref())?])
+    }
+}
+
+impl Config {
+    /// The file that keeps the state of batches: the one that is set, or `openai-bulk/batches.db` in
+    /// the user's state folder (`XDG_STATE_HOME`, `~/.local/state`; `LOCALAPPDATA` on Windows).
+    ///
+    /// # Errors
+    /// When none is set and the environment names no such folder.
+    pub fn find_batch_store(&self) -> Result<PathBuf> {
+        self.batch_store_in(|name| std::env::var_os(name))
+    }
+
+    fn batch_store_in(&self, lookup: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf> {
+        if let Some(path) = self.get_batch_store() {
+            return Ok(path.to_owned());
+        }
+        let folder = |name: &str| lookup(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let state = if cfg!(windows) {
+            folder("LOCALAPPDATA")
+        } else {
+            let home = || Some(folder("HOME")?.join(".local/state"));
+            folder("XDG_STATE_HOME").or_else(home)
+        };
+        match state {
+            Some(state) => Ok(state.join("openai-bulk").join("batches.db")),
+            None => Err(Error::invalid(
+                "OPENAI_BATCH_STORE",
+                "missing, and the environment names no folder for the state of programs; name a \
+                 file (--store FILE)",
+            )),
+        }
     }
 }
 
@@ -193,5 +225,28 @@ mod tests {
         assert_eq!(process(vars.into_iter()).unwrap().vars.len(), 1);
         let error = process([("OPENAI_API_KEY".into(), odd())].into_iter()).err().unwrap();
         assert_eq!(error.to_string(), "OPENAI_API_KEY: not UTF-8 (set in the environment)");
+    }
+}
+
+#[cfg(all(test, unix))]
+mod state_folder {
+    use super::*;
+
+    #[test]
+    fn the_state_of_batches_lies_where_the_user_says_or_in_the_state_folder() {
+        let found = |config: Config, vars: &[(&str, &str)]| {
+            let lookup = |name: &str| {
+                vars.iter().find(|(each, _)| *each == name).map(|(_, value)| OsString::from(value))
+            };
+            config.batch_store_in(lookup).map(|path| path.display().to_string()).ok()
+        };
+        let (home, state) = (("HOME", "/home/u"), ("XDG_STATE_HOME", "/state"));
+        let new = Config::new;
+        assert_eq!(found(new().batch_store("x.db"), &[home]).as_deref(), Some("x.db"));
+        let usual = "/home/u/.local/state/openai-bulk/batches.db";
+        assert_eq!(found(new(), &[home]).as_deref(), Some(usual));
+        assert_eq!(found(new(), &[home, state]).as_deref(), Some("/state/openai-bulk/batches.db"));
+        assert_eq!(found(new(), &[home, ("XDG_STATE_HOME", "relative")]).as_deref(), Some(usual));
+        assert_eq!(found(new(), &[]), None);
     }
 }

@@ -246,6 +246,17 @@ impl Config {
         self.values.batch_max_bytes
     }
 
+    /// The most texts to embed in one batch.
+    pub fn get_batch_max_inputs(&self) -> usize {
+        usize::try_from(self.values.batch_max_inputs).unwrap_or(usize::MAX)
+    }
+
+    /// The file that keeps the state of batches, if one is set; see
+    /// [`Config::find_batch_store`].
+    pub fn get_batch_store(&self) -> Option<&Path> {
+        self.values.batch_store.as_deref()
+    }
+
     /// The time in which a batch is to be done, as the server writes it.
     pub fn get_batch_completion_window(&self) -> &str {
         self.values.batch_completion_window.as_deref().unwrap_or_default()

@@ -292,6 +292,20 @@ impl Config {
         self.put("OPENAI_BATCH_MAX_BYTES", |v| v.batch_max_bytes = bytes)
     }
 
+    /// The most texts to embed in one batch, over all its requests.
+    ///
+    /// `OPENAI_BATCH_MAX_INPUTS`. Default: 50000. Unit: texts. Source: the limits of the Batch API.
+    pub fn batch_max_inputs(self, texts: usize) -> Config {
+        self.put("OPENAI_BATCH_MAX_INPUTS", |v| v.batch_max_inputs = texts as u64)
+    }
+
+    /// The file that keeps the state of batches; without it, one in the user's state folder.
+    ///
+    /// `OPENAI_BATCH_STORE`. Default: none. Unit: path. Source: own choice.
+    pub fn batch_store(self, path: impl Into<PathBuf>) -> Config {
+        self.put("OPENAI_BATCH_STORE", |v| v.batch_store = Some(path.into()))
+    }
+
     /// The time in which a batch is to be done; the server knows only this one.
     ///
     /// `OPENAI_BATCH_COMPLETION_WINDOW`. Default: 24h. Unit: text. Source: the limits of the Batch

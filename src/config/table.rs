@@ -341,6 +341,22 @@ static SETTINGS: &[Setting] = &[
         slot: |v| Slot::Size { at: &mut v.batch_max_bytes, min: 1_000, max: 200_000_000 },
     },
     Setting {
+        name: "OPENAI_BATCH_MAX_INPUTS",
+        default: "50000",
+        unit: "texts",
+        help: "The most texts to embed in one batch, over all its requests.",
+        source: LIMITS,
+        slot: |v| Slot::Count { at: &mut v.batch_max_inputs, min: 1, max: 50_000 },
+    },
+    Setting {
+        name: "OPENAI_BATCH_STORE",
+        default: "none",
+        unit: "path",
+        help: "The file that keeps the state of batches; without it, one in the user's state folder.",
+        source: OWN,
+        slot: |v| Slot::Path(&mut v.batch_store),
+    },
+    Setting {
         name: "OPENAI_BATCH_COMPLETION_WINDOW",
         default: "24h",
         unit: "text",

@@ -71,6 +71,8 @@ pub(super) struct Values {
     pub(super) batch_poll_interval: Duration,
     pub(super) batch_max_requests: u64,
     pub(super) batch_max_bytes: u64,
+    pub(super) batch_max_inputs: u64,
+    pub(super) batch_store: Option<PathBuf>,
     pub(super) batch_completion_window: Option<String>,
     pub(super) batch_enqueued_tokens: Option<u64>,
 }

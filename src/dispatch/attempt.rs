@@ -219,14 +219,18 @@ pub(crate) fn attempt(
 ) -> Step {
     let began = begin(dispatcher, call, history);
     let timeout = dispatcher.timeout.min(history.deadline().since(began));
-    let result = dispatcher.transport.exchange(&Exchange {
+    let exchange = Exchange {
         method: call.method,
         url: &call.url,
         headers: &dispatcher.headers,
         body: &call.body,
         timeout,
         stop,
-    });
+    };
+    let result = match &call.transfer {
+        None => dispatcher.transport.exchange(&exchange),
+        Some(transfer) => dispatcher.transport.transfer(&exchange, transfer),
+    };
     finish(dispatcher, call, history, permit, (began, timeout), result)
 }
 
@@ -388,7 +392,8 @@ fn next(
         history.tally.failures += 1;
     }
     let left = history.deadline().since(dispatcher.clock.now());
-    let decision = if bad.is_interrupted() {
+    let is_doubtful = call.is_once && bad.is_maybe_done();
+    let decision = if bad.is_interrupted() || is_doubtful {
         Decision::GiveUp(Why::NotRetryable)
     } else {
         let roll = fastrand::f64();

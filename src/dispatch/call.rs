@@ -1,4 +1,4 @@
-use crate::transport::Method;
+use crate::transport::{Method, Transfer};
 use crate::usage::{Money, Most, Prices, Reach, Weight, weigh};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -22,6 +22,11 @@ pub struct Call {
     /// Time for all attempts with the waits between them, counted from when the call first asks
     /// to be admitted. `None` takes the client's.
     pub deadline: Option<Duration>,
+    /// A file that goes with it.
+    pub transfer: Option<Arc<Transfer>>,
+    /// Whether it is given up where the server may have done it without our having the answer: for
+    /// what must not be done twice. Default: no.
+    pub is_once: bool,
     /// What it may use at most, once somebody has asked.
     pub(super) most: OnceLock<Box<Most>>,
 }
@@ -32,12 +37,43 @@ impl Call {
         let body = body.into();
         let weight = if body.is_empty() { Weight::default() } else { weigh(&body) };
         let (model, most) = (group.clone(), OnceLock::new());
-        Call { method, url, body, group, model, weight, deadline: None, most }
+        Call {
+            method,
+            url,
+            body,
+            group,
+            model,
+            weight,
+            deadline: None,
+            transfer: None,
+            is_once: false,
+            most,
+        }
     }
 
     /// The same call to another model than its group is named after.
     pub fn asking(mut self, model: Arc<str>) -> Call {
         self.model = model;
+        self
+    }
+
+    /// The same call, which asks nothing of a model: it costs nothing, and weighs nothing.
+    pub fn free(mut self) -> Call {
+        let nothing = Most { money: Some(Money::ZERO), tokens: Some(0) };
+        self.most = OnceLock::from(Box::new(nothing));
+        self.weight = Weight::default();
+        self
+    }
+
+    /// The same call with a file.
+    pub fn with(mut self, transfer: Transfer) -> Call {
+        self.transfer = Some(Arc::new(transfer));
+        self
+    }
+
+    /// The same call, which is not sent again where the server may have done it.
+    pub fn once(mut self) -> Call {
+        self.is_once = true;
         self
     }
 

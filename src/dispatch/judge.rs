@@ -81,7 +81,7 @@ impl Judged {
     fn broken(broken: TransportError) -> Judged {
         let class = match broken.kind {
             // The same request would meet the same limit again.
-            TransportErrorKind::TooLarge => Class::ItemFatal,
+            TransportErrorKind::TooLarge | TransportErrorKind::File => Class::ItemFatal,
             _ => Class::Ill,
         };
         Judged {
@@ -99,6 +99,14 @@ impl Bad {
             What::Broken(broken) => broken.sent,
             What::Undecodable { .. } => true,
             What::Fault(..) => false,
+        }
+    }
+
+    /// Whether the server may have done what was asked without our having its answer.
+    pub(super) fn is_maybe_done(&self) -> bool {
+        match &self.what {
+            What::Fault(fault, _) => fault.status >= 500,
+            _ => self.is_maybe_billed(),
         }
     }
 

@@ -264,6 +264,7 @@ impl<T: Send + 'static> Drop for Pool<T> {
 
 impl<T: Send + 'static> Intake<T> {
     /// Puts a job in, waiting for room; gives it back when the pool takes no more.
+    #[expect(clippy::result_large_err, reason = "what is refused is given back as it came")]
     pub fn push(&self, job: Job<T>) -> Result<(), Job<T>> {
         let shared = &self.shared;
         if shared.purse.is_some() {

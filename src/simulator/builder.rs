@@ -3,13 +3,16 @@
 use super::answers::Answers;
 use super::batch_state::BatchSpeed;
 use super::fault::{Fault, FaultSpec};
+use super::in_process::InProcess;
 use super::latency::Latency;
 use super::limits::Limits;
 use super::server::Simulator;
+use crate::clock::Clock;
 use crate::error::Result;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Everything that can be set.
@@ -39,6 +42,7 @@ pub(super) struct Settings {
     pub(super) enqueued_tokens: Option<u64>,
     pub(super) log_requests: usize,
     pub(super) count_header: Option<String>,
+    pub(super) clock: Option<Arc<dyn Clock>>,
 }
 
 /// Sets up a [`Simulator`].
@@ -73,6 +77,7 @@ impl Default for SimulatorBuilder {
             enqueued_tokens: None,
             log_requests: 0,
             count_header: None,
+            clock: None,
         })
     }
 }
@@ -230,6 +235,18 @@ impl SimulatorBuilder {
     pub fn count_header(mut self, name: impl Into<String>) -> Self {
         self.0.count_header = Some(name.into());
         self
+    }
+
+    /// Takes the time from `clock`. Default: the machine's clock.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.0.clock = Some(clock);
+        self
+    }
+
+    /// The same server without a socket: a transport that answers at once, so that hours pass in no
+    /// time under a manual [`clock`](SimulatorBuilder::clock).
+    pub fn in_process(self) -> InProcess {
+        InProcess::new(self.0)
     }
 
     /// Starts to listen. An address that cannot be had is an error.

@@ -7,7 +7,7 @@ use super::http::Head;
 use super::incoming::{Incoming, Next};
 use super::response::{Body, LAST_CHUNK, Response, chunk};
 use super::service::{self, Asked};
-use crate::clock::{Clock, Signal};
+use crate::clock::Signal;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;

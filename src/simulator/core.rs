@@ -9,13 +9,14 @@ use super::limits::Limiter;
 use super::random::mix;
 use super::stats::Counter;
 use crate::clock::{Clock, SystemClock, Time};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::SystemTime;
 
 /// The state of a running simulator.
 pub(super) struct Core {
     pub(super) settings: Settings,
-    pub(super) clock: SystemClock,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) author: Author,
     pub(super) limiter: Limiter,
     pub(super) faults: Faults,
@@ -30,7 +31,7 @@ pub(super) struct Core {
 
 impl Core {
     pub(super) fn new(mut settings: Settings) -> Core {
-        let clock = SystemClock::new();
+        let clock = settings.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::new()));
         let date = clock.date().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let seed = settings.seed;
         let author = Author {

@@ -17,6 +17,7 @@
 //!
 //! - `server` - accepts connections, ends them, tells what was seen.
 //! - `builder` - all settings.
+//! - `in_process` - the same without a socket.
 //! - `core` - what connections share.
 //! - `stats` - counts and the log of requests.
 //! - `stand_in` - a client of the real server, or of this one where no key is set.
@@ -70,6 +71,7 @@ mod faults;
 mod files;
 mod go_duration;
 mod http;
+mod in_process;
 mod incoming;
 mod latency;
 mod limits;
@@ -90,6 +92,7 @@ pub use answers::Answers;
 pub use batch_state::BatchSpeed;
 pub use builder::SimulatorBuilder;
 pub use fault::{Fault, FaultSpec};
+pub use in_process::InProcess;
 pub use latency::Latency;
 pub use limits::Limits;
 pub use server::Simulator;

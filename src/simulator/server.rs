@@ -6,7 +6,7 @@ use super::core::Core;
 use super::fault::Fault;
 use super::limits::Limits;
 use super::stats::{Received, Stats};
-use crate::clock::{Clock, Signal, Time};
+use crate::clock::{Signal, Time};
 use crate::error::{Error, Result};
 use parking_lot::Mutex;
 use std::collections::HashMap;

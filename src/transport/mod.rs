@@ -1,9 +1,11 @@
 //! One HTTP exchange: a request's bytes out, an answer's bytes in.
 //!
 //! - `http` - the real one, over ureq.
+//! - `multipart` - files that go with an exchange.
 //! - `scripted` - a public fake that answers from a script.
 
 mod http;
+mod multipart;
 mod scripted;
 
 use crate::clock::Stop;
@@ -12,6 +14,7 @@ use std::time::Duration;
 
 pub use crate::wire::headers::Headers;
 pub use http::{Http, HttpOptions};
+pub use multipart::{Form, Transfer};
 pub use scripted::{Recorded, Scripted};
 
 /// The HTTP methods that the API uses.
@@ -88,6 +91,17 @@ impl Answer {
 pub trait Transport: Send + Sync + 'static {
     /// Sends the request and waits for the whole answer.
     fn exchange(&self, request: &Exchange<'_>) -> Result<Answer, TransportError>;
+
+    /// The same with a file that is sent, or that the answer is saved in.
+    ///
+    /// Default: through memory, by [`exchange`](Transport::exchange).
+    fn transfer(
+        &self,
+        request: &Exchange<'_>,
+        transfer: &Transfer,
+    ) -> Result<Answer, TransportError> {
+        multipart::in_memory(request, transfer, |request| self.exchange(request))
+    }
 }
 
 impl<F> Transport for F

@@ -3,12 +3,14 @@
 //! - `headers` - an answer's headers: limits, retry hints, request id.
 //! - `duration` - durations as servers write them.
 //! - `fault` - error bodies, and what they mean.
+//! - `batch` - batches and files of the Batch API.
 //! - `answer` - whether a 200 is an answer, and what it used.
 //! - `compact` - JSON text on one line.
 //! - `row` - lines of input and of output.
 //! - `template` - requests made of the fields of a row.
 
 pub mod answer;
+pub mod batch;
 pub mod compact;
 pub mod duration;
 pub mod fault;

@@ -1,6 +1,8 @@
 //! Everything that is tested through the public API, in one binary.
 
 mod api;
+#[cfg(feature = "simulator")]
+mod batch;
 #[cfg(feature = "cli")]
 mod cli;
 mod flow;

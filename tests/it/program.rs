@@ -117,6 +117,10 @@ impl Program {
         self
     }
 
+    pub fn arg_list(self, args: &[&str]) -> Program {
+        self.args(args.iter().copied())
+    }
+
     pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Program {
         self.env.insert(name.into(), value.into());
         self

@@ -2,6 +2,7 @@
 
 mod broken;
 mod connections;
+mod files;
 mod proxies;
 mod serve;
 #[cfg(any(feature = "rustls", feature = "tls-aws-lc", feature = "native-tls"))]

@@ -34,6 +34,8 @@ pub enum Command {
     Estimate(Box<Estimate>),
     /// Count the tokens of a text, or of the requests of a JSONL file
     Tokens(Box<Tokens>),
+    /// Single steps of batches: submit, watch, fetch, cancel
+    Batch(Box<BatchSteps>),
     /// Serve an OpenAI-shaped server on this machine
     Simulate(Box<Simulate>),
 }
@@ -66,6 +68,18 @@ pub struct Run {
 
     #[command(flatten)]
     pub requests: Requests,
+
+    /// How rows are sent: at once, or as batches, which take up to a day at half the price. A run
+    /// may change between its starts
+    #[arg(long, value_enum, default_value_t = Mode::Live, value_name = "MODE", help_heading = "Batches")]
+    pub mode: Mode,
+    /// With --mode batch: rows that a batch leaves undone are sent live, not in another batch
+    #[arg(long, help_heading = "Batches")]
+    pub rest_live: bool,
+    /// File that keeps the state of batches [default: OPENAI_BATCH_STORE, or one in the user's
+    /// state folder]
+    #[arg(long, value_name = "FILE", help_heading = "Batches")]
+    pub store: Option<PathBuf>,
 
     /// Write the answers in the order of the input
     #[arg(long, help_heading = "Output")]
@@ -159,6 +173,90 @@ pub struct Run {
     pub simulate: bool,
     #[command(flatten)]
     pub simulator: SimulatorArgs,
+}
+
+/// How rows are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// At once
+    Live,
+    /// As batches
+    Batch,
+}
+
+const BATCH_EXAMPLES: &str = "\
+`run --mode batch` does all of this by itself. JOB is the name that `submit` and `list` print, or
+its beginning. Every step can be repeated, and goes on where the last one stopped.
+
+Examples:
+  openai-bulk batch submit requests.jsonl -o answers.jsonl
+  openai-bulk batch list
+  openai-bulk batch status 1f3a
+  openai-bulk batch fetch 1f3a";
+
+/// What the steps of batches need.
+#[derive(Debug, Args)]
+#[command(after_help = BATCH_EXAMPLES)]
+pub struct BatchSteps {
+    #[command(subcommand)]
+    pub command: BatchCommand,
+    /// File that keeps the state of batches [default: OPENAI_BATCH_STORE, or one in the user's
+    /// state folder]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub store: Option<PathBuf>,
+    #[command(flatten)]
+    pub connection: Connection,
+    #[command(flatten)]
+    pub talk: Talk,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BatchCommand {
+    /// Send the rows of a file as batches, and print the name of the job
+    Submit {
+        /// JSON Lines to send
+        input: PathBuf,
+        /// Where the answers will go
+        #[arg(short, long)]
+        output: PathBuf,
+        #[command(flatten)]
+        requests: Requests,
+    },
+    /// List the jobs
+    List {
+        /// Write JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell where the parts of a job stood last
+    Status {
+        job: String,
+        /// Write JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Watch over a job until all its batches have ended
+    Wait { job: String },
+    /// Write the answers of batches that have ended into the job's output
+    Fetch { job: String },
+    /// Cancel what is under way of a job, and keep what is done
+    Cancel { job: String },
+    /// Take over a batch that was made elsewhere, and print the name of its job
+    Adopt {
+        /// Id of the batch
+        batch: String,
+        /// Where its answers will go
+        #[arg(short, long)]
+        output: PathBuf,
+    },
+    /// Forget jobs that are over, with their files on this machine
+    Clean {
+        /// One job [default: all that are over]
+        job: Option<String>,
+        /// Also if it is not over: its batches go on, and nobody fetches them
+        #[arg(long)]
+        forget: bool,
+    },
 }
 
 /// How rows become requests.
@@ -301,22 +399,22 @@ fn encoding(name: &str) -> Result<Encoding, String> {
 #[command(next_help_heading = "Connection")]
 pub struct Connection {
     /// Server to send to [default: OPENAI_BASE_URL or https://api.openai.com/v1]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", global = true)]
     pub base_url: Option<String>,
     /// File that holds the key
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub api_key_file: Option<PathBuf>,
     /// File of settings to read instead of ./.env
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub env_file: Option<PathBuf>,
     /// Any other setting by its name in the environment, such as OPENAI_BACKOFF_CAP=5s
-    #[arg(long = "set", value_name = "NAME=VALUE")]
+    #[arg(long = "set", value_name = "NAME=VALUE", global = true)]
     pub settings: Vec<String>,
     /// Time to connect [default: 10s]
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, global = true)]
     pub connect_timeout: Option<Duration>,
     /// Certificates (PEM) to trust besides the system's
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub ca_file: Option<PathBuf>,
 }
 
@@ -324,10 +422,10 @@ pub struct Connection {
 #[command(next_help_heading = "Messages")]
 pub struct Talk {
     /// Say nothing but errors
-    #[arg(short, long, conflicts_with = "verbose")]
+    #[arg(short, long, conflicts_with = "verbose", global = true)]
     pub quiet: bool,
     /// Say more; twice for still more
-    #[arg(short, long, action = clap::ArgAction::Count)]
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
 }
 

@@ -1,6 +1,7 @@
 //! The program: arguments in, library calls, results out.
 
 mod args;
+mod batch_steps;
 mod control;
 mod estimate;
 mod failure;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         args::Command::Run(args) => run::run(args),
         args::Command::Estimate(args) => estimate::estimate(args),
         args::Command::Tokens(args) => tokens::tokens(args),
+        args::Command::Batch(args) => batch_steps::steps(args),
         args::Command::Simulate(args) => simulate::simulate(args),
     };
     result.unwrap_or_else(|failure| {

@@ -1,10 +1,10 @@
 //! `openai-bulk run`.
 
-use crate::args::{Fsync, Run};
+use crate::args::{Connection, Fsync, Mode, Run};
 use crate::control::Control;
 use crate::failure::{self, Failure};
 use crate::progress::Progress;
-use crate::{estimate, logger, machine, requests, signals, simulate, table};
+use crate::{batch_steps, estimate, logger, machine, requests, signals, simulate, table};
 use indicatif::MultiProgress;
 use openai_bulk::bulk::journal;
 use openai_bulk::bulk::{FileRun, Status, Summary};
@@ -46,9 +46,14 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
     if let Some(path) = &args.summary {
         check_summary(path, args)?;
     }
-    let mut control = args.control.clone().map(|path| Control::new(path, &client));
     let stop = Stop::new();
     signals::watch(&stop, args.grace)?;
+    if args.mode == Mode::Live {
+        batch_steps::recall(args, &client, &format)?;
+    } else if let Some(code) = batch_steps::run(args, &client, format.clone(), &stop)? {
+        return Ok(code);
+    }
+    let mut control = args.control.clone().map(|path| Control::new(path, &client));
     machine::survive_file_limits();
     let mut progress = Progress::new(&bars, args.talk.quiet);
     let result = FileRun::new(client.caller().clone(), &args.input, &args.output)
@@ -82,7 +87,7 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
 }
 
 /// Says how the run ended, and gives its exit code.
-fn end(args: &Run, summary: &Summary) -> ExitCode {
+pub fn end(args: &Run, summary: &Summary) -> ExitCode {
     let can_resume = args.output != Path::new("-") && args.input != Path::new("-");
     let resume = if can_resume { "; the same command sends what is missing" } else { "" };
     if let (Status::Capped, Some(reason)) = (summary.status, &summary.stopped_by) {
@@ -140,9 +145,14 @@ fn left(summary: &Summary) -> String {
     format!("{rows} {are} left, {tokens}{money}")
 }
 
-/// The settings: flags before the environment, the environment before the file.
-fn config(args: &Run, simulator: &mut Option<Simulator>) -> Result<Config, Failure> {
-    let connection = &args.connection;
+/// The settings of a command that has no others than those of the connection.
+pub fn connect(connection: &Connection) -> Result<Config, Failure> {
+    let config = connected(settings(connection)?, connection);
+    config.validate()?;
+    Ok(config)
+}
+
+fn settings(connection: &Connection) -> Result<Config, Failure> {
     let mut config = match &connection.env_file {
         Some(path) => Config::from_env_file(path)?,
         None => Config::from_env()?,
@@ -150,6 +160,29 @@ fn config(args: &Run, simulator: &mut Option<Simulator>) -> Result<Config, Failu
     for setting in &connection.settings {
         config = set(config, setting)?;
     }
+    Ok(config)
+}
+
+fn connected(mut config: Config, connection: &Connection) -> Config {
+    if let Some(url) = &connection.base_url {
+        config = config.base_url(url);
+    }
+    if let Some(path) = &connection.api_key_file {
+        config = config.api_key_file(path);
+    }
+    if let Some(path) = &connection.ca_file {
+        config = config.ca_file(path);
+    }
+    if let Some(time) = connection.connect_timeout {
+        config = config.connect_timeout(time);
+    }
+    config
+}
+
+/// The settings: flags before the environment, the environment before the file.
+fn config(args: &Run, simulator: &mut Option<Simulator>) -> Result<Config, Failure> {
+    let connection = &args.connection;
+    let mut config = settings(connection)?;
     let mut files_per_request = 1;
     if args.simulate {
         let mut builder = simulate::builder(&args.simulator)?;
@@ -163,15 +196,7 @@ fn config(args: &Run, simulator: &mut Option<Simulator>) -> Result<Config, Failu
         *simulator = Some(started);
         files_per_request = 2;
     } else {
-        if let Some(url) = &connection.base_url {
-            config = config.base_url(url);
-        }
-        if let Some(path) = &connection.api_key_file {
-            config = config.api_key_file(path);
-        }
-        if let Some(path) = &connection.ca_file {
-            config = config.ca_file(path);
-        }
+        config = connected(config, connection);
     }
     config = limits(args, config);
     if args.dry_run {
@@ -267,7 +292,7 @@ fn check_summary(path: &Path, args: &Run) -> Result<(), Failure> {
     Ok(())
 }
 
-fn write_summary(path: &Path, summary: &Summary) -> Result<(), Failure> {
+pub fn write_summary(path: &Path, summary: &impl serde::Serialize) -> Result<(), Failure> {
     let mut text = serde_json::to_string_pretty(summary).expect("a summary is plain data");
     text.push('\n');
     fs::write(path, text).map_err(|e| Error::file("write the summary", path, e).into())

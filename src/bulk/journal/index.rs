@@ -71,7 +71,8 @@ impl Index {
         self.find(row.id_hash, row.fingerprint)
     }
 
-    pub(super) fn find(&self, id: u64, fingerprint: u64) -> Known {
+    /// What the journal says of a row with that hash of its id and that fingerprint.
+    pub(crate) fn find(&self, id: u64, fingerprint: u64) -> Known {
         match self.done.binary_search_by_key(&id, |(id, _)| *id) {
             Ok(i) if [ANY, fingerprint].contains(&self.done[i].1) => Known::Done,
             Ok(_) => Known::Changed,

@@ -8,9 +8,11 @@ use super::tls::{self, Tls};
 use super::watch::Reached;
 use crate::clock::{Stage, Stop};
 use crate::error::{Error, TimeoutStage, TransportError, TransportErrorKind as Kind};
-use crate::transport::{Answer, Exchange, Headers, Method, Transport};
+use crate::transport::multipart::{local, saved, with_content_type};
+use crate::transport::{Answer, Exchange, Headers, Method, Transfer, Transport};
 use std::fmt;
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 use ureq::config::Config;
 use ureq::http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -19,6 +21,9 @@ use ureq::http::{self, Request, Uri};
 /// How many bytes ureq's part of a secure connection reads or writes at once, each way. It holds
 /// these buffers for as long as it lives.
 const BUFFER: usize = 4 << 10;
+
+/// How much of an answer that is saved is in memory at once.
+const PIECE: usize = 64 << 10;
 
 /// Sends requests over HTTP/1.1.
 ///
@@ -104,6 +109,36 @@ impl Transport for Http {
         let answered = run(&mut prepared, request, self.max_answer_bytes);
         self.conclude(prepared, request, answered)
     }
+
+    fn transfer(
+        &self,
+        request: &Exchange<'_>,
+        transfer: &Transfer,
+    ) -> Result<Answer, TransportError> {
+        match transfer {
+            Transfer::Upload(form) => {
+                let (length, mut reader) = form.open().map_err(|e| local("read", &e))?;
+                let mut headers = with_content_type(request, form);
+                headers.push(("Content-Length".into(), length.to_string()));
+                let request = Exchange { headers: &headers, ..*request };
+                let mut prepared = self.prepare(&request)?;
+                let body = ureq::SendBody::from_reader(&mut reader);
+                let answered = send(&mut prepared, request.method, body)
+                    .and_then(|response| receive(response, self.max_answer_bytes, &prepared.line));
+                self.conclude(prepared, &request, answered)
+            }
+            Transfer::Download(path) => {
+                let mut file = File::create(path).map_err(|e| local("write", &e))?;
+                let mut prepared = self.prepare(request)?;
+                let mut full = None;
+                let answered = send(&mut prepared, request.method, ())
+                    .and_then(|response| self.save(response, &mut file, &mut full, &prepared.line));
+                let answered = self.conclude(prepared, request, answered);
+                // A disk that is full is not the server's fault.
+                full.map_or(answered, |e| Err(local("write", &e)))
+            }
+        }
+    }
 }
 
 /// An exchange that is about to begin.
@@ -131,6 +166,38 @@ impl Http {
         let route = self.proxies.route(target.secure, target.host(), target.port);
         let line = self.stock(route).take(request.timeout, request.stop);
         Ok(Box::new(Prepared { line, target, headers, route }))
+    }
+
+    /// Saves the body of a success.
+    fn save(
+        &self,
+        response: http::Response<ureq::Body>,
+        file: &mut File,
+        full: &mut Option<io::Error>,
+        line: &Line,
+    ) -> Result<Answer, ureq::Error> {
+        if !response.status().is_success() {
+            return receive(response, self.max_answer_bytes, line);
+        }
+        let (head, body) = response.into_parts();
+        let length = body.content_length();
+        let (mut reader, mut piece, mut bytes) = (body.into_reader(), vec![0; PIECE], 0);
+        let mut written = Ok(());
+        while written.is_ok() {
+            match reader.read(&mut piece).map_err(ureq::Error::from)? {
+                0 => break,
+                some => {
+                    written = file.write_all(&piece[..some]);
+                    bytes += some as u64;
+                }
+            }
+        }
+        *full = written.and_then(|()| file.sync_all()).err();
+        if full.is_none() {
+            check_end(&head, length, bytes, line)?;
+        }
+        let headers = kept(&head.headers);
+        Ok(saved(Answer { status: head.status.as_u16(), headers, body: Vec::new() }, bytes))
     }
 
     #[inline(never)]
@@ -320,12 +387,24 @@ fn read(
     if bytes.len() as u64 > most {
         return Err(ureq::Error::BodyExceedsLimit(most));
     }
+    check_end(head, length, bytes.len() as u64, line)?;
+    Ok(bytes)
+}
+
+/// Whether a body of `bytes` bytes is complete.
+fn check_end(
+    head: &http::response::Parts,
+    length: Option<u64>,
+    bytes: u64,
+    line: &Line,
+) -> Result<(), ureq::Error> {
     let framed = length.is_some() || head.headers.contains_key(header::TRANSFER_ENCODING);
-    if !framed && (line.progress.is_broken() || line.progress.is_stopped()) {
+    let is_broken = !framed && (line.progress.is_broken() || line.progress.is_stopped());
+    if is_broken || length.is_some_and(|length| bytes < length) {
         let cut = io::Error::new(io::ErrorKind::UnexpectedEof, "the connection broke");
         return Err(ureq::Error::Io(cut));
     }
-    Ok(bytes)
+    Ok(())
 }
 
 /// The headers that say something about limits, retries and identity.

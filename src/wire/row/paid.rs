@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 /// What a line of the output says of what its row cost; see [`read_paid`].
@@ -10,7 +11,7 @@ use serde_json::value::RawValue;
 pub struct PaidRef<'a> {
     /// The body of the answer, if it is one.
     pub answer: Option<&'a str>,
-    /// Whether the line is the Batch API's own: it has no `x_run`.
+    /// Whether a batch has answered: the line has no `x_run`, or one that names the batch.
     pub is_batch: bool,
     /// The model that was asked, where the answer names none.
     pub asked: Option<Cow<'a, str>>,
@@ -29,7 +30,7 @@ pub struct PaidRef<'a> {
 pub fn read_paid(line: &[u8]) -> Option<PaidRef<'_>> {
     let line: Line<'_> = serde_json::from_str(std::str::from_utf8(line).ok()?).ok()?;
     let good = line.response.filter(|response| (200..300).contains(&response.status_code));
-    let is_batch = line.x_run.is_none();
+    let is_batch = line.x_run.as_ref().is_none_or(|run| run.batch.is_some());
     let run = line.x_run.unwrap_or_default();
     Some(PaidRef {
         answer: good.and_then(|response| response.body).map(RawValue::get),
@@ -68,6 +69,7 @@ struct Run<'a> {
     #[serde(borrow)]
     maybe_cost: Option<Cow<'a, str>>,
     maybe_tokens: Option<u64>,
+    batch: Option<IgnoredAny>,
 }
 
 #[cfg(test)]

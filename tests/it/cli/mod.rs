@@ -1,5 +1,6 @@
 //! The program, run as a user runs it: real processes against a simulator in this one.
 //!
+//! - `batch` - batches and their single steps.
 //! - `cap` - caps of money and tokens.
 //! - `codes` - each exit code.
 //! - `control` - limits that change while a run goes on.
@@ -13,6 +14,7 @@
 //! - `signals` - Ctrl-C.
 //! - `tokens` - counting without sending.
 
+mod batch;
 mod cap;
 mod codes;
 mod control;

@@ -1,0 +1,327 @@
+//! `openai-bulk batch`, and `run --mode batch`.
+
+use crate::args::{BatchCommand, BatchSteps, Fsync, Run};
+use crate::failure::{self, Failure};
+use crate::requests::{aligned, print};
+use crate::{run, signals, table};
+use openai_bulk::batch::{
+    BatchProgress, BatchRun, BatchSummary, Batches, Job, Leave, PartProgress,
+};
+use openai_bulk::batch::{State, Store};
+use openai_bulk::bulk::journal;
+use openai_bulk::clock::Stop;
+use openai_bulk::config::Config;
+use openai_bulk::wire::row::Format;
+use openai_bulk::{Client, Error};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Time between two lines that tell how batches get on.
+const PLAIN: Duration = Duration::from_secs(60);
+
+/// The jobs of a client in the store of the settings, or in another one.
+pub fn open(client: &Client, store: Option<&Path>) -> Result<Batches, Failure> {
+    let path = match store {
+        Some(path) => path.to_owned(),
+        None => client.config().find_batch_store()?,
+    };
+    Ok(client.batches(Store::open(path)?)?)
+}
+
+/// A run by batches with the arguments of any run.
+fn job(args: &Run, batches: &Batches, format: Format, config: &Config, stop: &Stop) -> BatchRun {
+    let caps = config.get_caps();
+    BatchRun::new(batches.clone(), &args.input, &args.output)
+        .format(format)
+        .ordered(args.ordered)
+        .fresh(args.fresh)
+        .skip_invalid(args.skip_invalid)
+        .fsync(match args.fsync {
+            Fsync::Never => journal::Fsync::Never,
+            _ => journal::Fsync::Always,
+        })
+        .max_cost(caps.money)
+        .max_tokens_total(caps.tokens)
+        .stop(stop)
+}
+
+/// `run --mode batch`; gives the exit code, unless what is left is to be sent live.
+pub fn run(
+    args: &Run,
+    client: &Client,
+    format: Format,
+    stop: &Stop,
+) -> Result<Option<ExitCode>, Failure> {
+    let batches = open(client, args.store.as_deref())?;
+    let mut lines = Lines::new(args.talk.quiet);
+    let summary = job(args, &batches, format, client.config(), stop)
+        .resubmit(!args.rest_live)
+        .run(|now| lines.show(now))?;
+    let is_left = summary.run.rows.not_sent > 0 && summary.run.stopped_by.is_none();
+    let goes_on = args.rest_live && is_left && !stop.is_stopped();
+    if let Some(path) = args.summary.as_ref().filter(|_| !goes_on) {
+        run::write_summary(path, &summary)?;
+    }
+    if !args.talk.quiet {
+        eprint!("{}{}", table::summary(&summary.run), parts_table(&summary.parts));
+    }
+    if goes_on {
+        eprintln!("{} rows are left and go live", summary.run.rows.not_sent);
+        return Ok(None);
+    }
+    Ok(Some(end(args, &summary)))
+}
+
+fn end(args: &Run, summary: &BatchSummary) -> ExitCode {
+    if summary.run.status == openai_bulk::bulk::Status::Interrupted {
+        eprintln!("interrupted: batches go on at the server; the same command fetches them");
+        return ExitCode::from(failure::INTERRUPTED);
+    }
+    run::end(args, &summary.run)
+}
+
+/// Before a live run: what is under way in batches for the same output is cancelled, and what those
+/// did is kept, so that nothing is paid twice. Nothing happens where there is no store.
+pub fn recall(args: &Run, client: &Client, format: &Format) -> Result<(), Failure> {
+    let path = match &args.store {
+        Some(path) => path.clone(),
+        None => match client.config().find_batch_store() {
+            Ok(path) => path,
+            Err(_) => return Ok(()),
+        },
+    };
+    if !path.exists() || args.output == Path::new("-") {
+        return Ok(());
+    }
+    let store = Store::open(path)?;
+    let output = std::fs::canonicalize(&args.output).unwrap_or_default();
+    let jobs = store.jobs_for(&output.display().to_string())?;
+    if !jobs.iter().any(|job| job.is_planned) {
+        return Ok(());
+    }
+    eprintln!(
+        "batches for {} are under way: they are cancelled, and what they did is kept",
+        args.output.display()
+    );
+    let batches = client.batches(store)?;
+    let stop = Stop::new();
+    stop.drain();
+    let mut lines = Lines::new(args.talk.quiet);
+    job(args, &batches, format.clone(), client.config(), &stop)
+        .send_new(false)
+        .leave(Leave::Cancelled)
+        .run(|now| lines.show(now))?;
+    Ok(())
+}
+
+/// A single step.
+pub fn steps(args: &BatchSteps) -> Result<ExitCode, Failure> {
+    crate::logger::install(&indicatif::MultiProgress::new(), args.talk.quiet, args.talk.verbose);
+    let client = Client::new(run::connect(&args.connection)?)?;
+    let batches = open(&client, args.store.as_deref())?;
+    let stop = Stop::new();
+    signals::watch_quietly(&stop)?;
+    let mut lines = Lines::new(args.talk.quiet);
+    match &args.command {
+        BatchCommand::Submit { input, output, requests } => {
+            let format = crate::requests::format(requests, client.config().get_model())?;
+            let caps = client.config().get_caps();
+            let jobs = BatchRun::new(batches, input, output)
+                .format(format)
+                .max_cost(caps.money)
+                .max_tokens_total(caps.tokens)
+                .stop(&stop)
+                .submit(|now| lines.show(now))?;
+            print(&jobs.iter().map(|job| format!("{}\n", job.name)).collect::<String>())
+        }
+        BatchCommand::List { json } => list(&batches, *json),
+        BatchCommand::Status { job, json } => status(&batches, &batches.job(job)?, *json),
+        BatchCommand::Wait { job } => {
+            let job = batches.job(job)?;
+            let is_fetched = |state: State| state.is_over() || state == State::Fetched;
+            let all = |parts: &[openai_bulk::batch::Part]| {
+                parts.iter().all(|part| is_fetched(part.state))
+            };
+            let is_done = batches.wait(&job, &stop, all, |now| lines.show(now))?;
+            status(&batches, &job, false)?;
+            Ok(if is_done { ExitCode::SUCCESS } else { ExitCode::from(failure::INTERRUPTED) })
+        }
+        BatchCommand::Fetch { job } => fetch(&batches, &batches.job(job)?, &mut lines),
+        BatchCommand::Cancel { job } => {
+            let job = batches.job(job)?;
+            batches.cancel(&job)?;
+            fetch(&batches, &job, &mut lines)
+        }
+        BatchCommand::Adopt { batch, output } => {
+            let job = batches.adopt(batch, output)?;
+            print(&format!("{}\n", job.name))
+        }
+        BatchCommand::Clean { job, forget } => {
+            let jobs = match job {
+                Some(name) => vec![batches.job(name)?],
+                None if *forget => {
+                    return Err(Failure::Usage("--forget needs the name of a job".into()));
+                }
+                None => batches.store().jobs()?,
+            };
+            let mut removed = 0;
+            for job in &jobs {
+                removed += u32::from(batches.clean(job, *forget)?);
+            }
+            print(&format!("{removed} of {} jobs removed\n", jobs.len()))
+        }
+    }
+}
+
+/// Writes the answers of a job into its output, as far as there are any, until nothing more of it
+/// has ended.
+fn fetch(batches: &Batches, job: &Job, lines: &mut Lines) -> Result<ExitCode, Failure> {
+    if job.is_over {
+        eprintln!("job {} is over: its answers are in {}", &job.name[..8], job.output);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let stop = Stop::new();
+    let empty = Empty::new()?;
+    let is_busy = |part: &PartProgress| matches!(part.state, "ended" | "fetched" | "done");
+    let is_ending = batches.store().job(job.id)?.is_some_and(|job| job.is_ending);
+    let (mut looks, held) = (0, stop.clone());
+    let summary = BatchRun::new(batches.clone(), &empty.0, &job.output)
+        .send_new(false)
+        .stop(&stop)
+        .leave(if is_ending { Leave::Cancelled } else { Leave::Running })
+        .run(|now| {
+            lines.show(now);
+            looks += 1;
+            // One look at each batch, and all that follows from it.
+            let is_seen = now.elapsed > Duration::from_millis(500) && looks > 2;
+            if is_ending || (is_seen && !now.parts.iter().any(is_busy)) {
+                held.drain();
+            }
+        });
+    drop(empty);
+    let summary = summary?;
+    let rows = &summary.run.rows;
+    eprintln!(
+        "{} rows answered, {} failed; the answers are in {}",
+        rows.succeeded, rows.failed, job.output
+    );
+    status(batches, job, false)
+}
+
+/// An input without rows.
+struct Empty(std::path::PathBuf);
+
+impl Empty {
+    fn new() -> Result<Empty, Failure> {
+        let path = std::env::temp_dir().join(format!("openai-bulk-{}.jsonl", std::process::id()));
+        std::fs::write(&path, "").map_err(|e| Error::file("write", &path, e))?;
+        Ok(Empty(path))
+    }
+}
+
+impl Drop for Empty {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn list(batches: &Batches, json: bool) -> Result<ExitCode, Failure> {
+    let jobs = batches.store().jobs()?;
+    if json {
+        return print(&(serde_json::to_string_pretty(&jobs).expect("it is plain data") + "\n"));
+    }
+    let mut lines = vec![["job", "state", "input", "output", "rows", "parts"].map(String::from)];
+    for job in &jobs {
+        let state = match job {
+            job if job.is_over => "over",
+            job if job.is_ending => "ending",
+            _ => "under way",
+        };
+        lines.push([
+            job.name[..8].to_owned(),
+            state.into(),
+            job.input.clone(),
+            job.output.clone(),
+            job.rows.to_string(),
+            batches.store().parts(job.id)?.len().to_string(),
+        ]);
+    }
+    print(&aligned(&lines, 4))
+}
+
+fn status(batches: &Batches, job: &Job, json: bool) -> Result<ExitCode, Failure> {
+    let parts = batches.status(job)?;
+    if json {
+        return print(&(serde_json::to_string_pretty(&parts).expect("it is plain data") + "\n"));
+    }
+    print(&parts_table(&parts))
+}
+
+/// The parts, a line for each.
+fn parts_table(parts: &[PartProgress]) -> String {
+    let mut lines = vec![
+        ["part", "state", "batch", "rows", "answered", "failed", "left", "age", "to go"]
+            .map(String::from),
+    ];
+    let time = |seconds: Option<u64>| {
+        seconds.map_or("-".into(), |seconds| table::human(Duration::from_secs(seconds)))
+    };
+    for part in parts {
+        lines.push([
+            format!("{}-{}", &part.job[..part.job.len().min(8)], part.part),
+            match (&part.status, part.state) {
+                (Some(status), "running") => status.clone(),
+                _ => part.state.into(),
+            },
+            part.batch_id.clone().unwrap_or("-".into()),
+            part.rows.to_string(),
+            part.succeeded.max(part.worked_off.saturating_sub(part.failed + part.left)).to_string(),
+            part.failed.to_string(),
+            part.left.to_string(),
+            time(part.age_seconds),
+            time(part.expected_seconds),
+        ]);
+    }
+    aligned(&lines, 3)
+}
+
+/// Tells how batches get on: a line whenever a state has changed, and every minute.
+pub struct Lines {
+    is_quiet: bool,
+    last: String,
+    at: Duration,
+}
+
+impl Lines {
+    pub fn new(is_quiet: bool) -> Lines {
+        Lines { is_quiet, last: String::new(), at: Duration::ZERO }
+    }
+
+    fn show(&mut self, now: &BatchProgress) {
+        let mut counts = std::collections::BTreeMap::<&str, u32>::new();
+        for part in &now.parts {
+            let state = match part.state {
+                "running" => part.status.as_deref().unwrap_or("running"),
+                state => state,
+            };
+            *counts.entry(state).or_default() += 1;
+        }
+        let states: Vec<_> = counts.iter().map(|(state, n)| format!("{n} {state}")).collect();
+        let states = states.join(", ");
+        if self.is_quiet || (states == self.last && now.elapsed < self.at + PLAIN) {
+            return;
+        }
+        let worked_off: u64 =
+            now.parts.iter().filter(|part| !part.is_over()).map(|part| part.worked_off).sum();
+        let to_go = now.parts.iter().filter_map(|part| part.expected_seconds).max();
+        let to_go = to_go.map(|s| format!(" | {} to go", table::human(Duration::from_secs(s))));
+        eprintln!(
+            "{}/{} rows done, {worked_off} more worked off | parts: {states}{}",
+            now.done(),
+            now.total.unwrap_or_default(),
+            to_go.unwrap_or_default()
+        );
+        (self.last, self.at) = (states, now.elapsed);
+    }
+}

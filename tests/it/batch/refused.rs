@@ -1,0 +1,210 @@
+//! Every error of an input, and files that are odd: a server that says what the real one was seen to
+//! say.
+
+use super::{Bench, bench, chats, reconciles, simulator};
+use openai_bulk::batch::{BatchRun, BatchSummary};
+use openai_bulk::error::TransportError;
+use openai_bulk::transport::{Answer, Exchange, Method};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// What the server is to say of a batch.
+#[derive(Clone, Default)]
+struct Script {
+    status: &'static str,
+    errors: Value,
+    output: Option<String>,
+    error: Option<String>,
+    /// The ids of the files as they are told, if they are not what they should be.
+    output_id: Value,
+    error_id: Value,
+    /// So many bytes less come of the output at the first times.
+    cuts: usize,
+}
+
+/// A server of which each batch ends as the script says; later ones as the last script says.
+fn run(bench: &Bench, scripts: Vec<Script>) -> (BatchSummary, usize) {
+    let made = Arc::new(Mutex::new(0usize));
+    let cuts = Arc::new(Mutex::new(scripts.iter().map(|s| s.cuts).collect::<Vec<_>>()));
+    let server = {
+        let made = made.clone();
+        move |request: &Exchange<'_>| -> Result<Answer, TransportError> {
+            let path = request.url.split("/v1").nth(1).unwrap();
+            let json = |value: Value| Ok(Answer::new(200, value.to_string()));
+            let at = |n: usize| n.min(scripts.len() - 1);
+            let number = |id: &str| id.rsplit('_').next().unwrap().parse::<usize>().unwrap();
+            let steps: Vec<&str> = path.split(['/', '?']).skip(1).collect();
+            match (request.method, steps.as_slice()) {
+                (Method::Post, ["files"]) => json(json!({"id": "file-in"})),
+                (Method::Delete, _) => json(json!({"deleted": true})),
+                (Method::Post, ["batches"]) => {
+                    let mut made = made.lock();
+                    *made += 1;
+                    let id = format!("batch_{}", *made - 1);
+                    json(json!({"id": id, "status": "validating"}))
+                }
+                (Method::Get, ["batches", id]) => {
+                    let script = &scripts[at(number(id))];
+                    let named = |told: &Value, content: &Option<String>, kind: &str| match told {
+                        Value::Null if content.is_some() => {
+                            json!(format!("file-{kind}_{}", number(id)))
+                        }
+                        told => told.clone(),
+                    };
+                    json(json!({
+                        "id": id, "status": script.status,
+                        "errors": {"object": "list", "data": script.errors},
+                        "output_file_id": named(&script.output_id, &script.output, "out"),
+                        "error_file_id": named(&script.error_id, &script.error, "err"),
+                    }))
+                }
+                (Method::Get, ["files", id, "content"]) => {
+                    let n = number(id);
+                    let script = &scripts[at(n)];
+                    let is_output = id.starts_with("file-out");
+                    let text = if is_output { &script.output } else { &script.error };
+                    let mut bytes = text.clone().unwrap().into_bytes();
+                    let left = &mut cuts.lock()[at(n)];
+                    if is_output && *left > 0 {
+                        *left -= 1;
+                        bytes.truncate(bytes.len() - 20);
+                    }
+                    Ok(Answer::new(200, bytes))
+                }
+                (Method::Get, ["files", ..]) => Ok(Answer::new(404, "{}")),
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    let job =
+        BatchRun::new(bench.batches_over(server), bench.path("in.jsonl"), bench.path("out.jsonl"));
+    let summary = job.run(|_| {}).unwrap();
+    reconciles(&summary);
+    let made = *made.lock();
+    (summary, made)
+}
+
+fn good(ids: impl IntoIterator<Item = usize>) -> String {
+    let line = |n| {
+        json!({"id": "b", "custom_id": format!("r{n}"), "error": null, "response": {
+            "status_code": 200, "request_id": "r", "body": {"id": "c", "model": "gpt-4o-mini",
+                "choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 5, "total_tokens": 10}}}})
+        .to_string()
+            + "\n"
+    };
+    ids.into_iter().map(line).collect()
+}
+
+fn completed(output: String) -> Script {
+    Script { status: "completed", output: Some(output), ..Script::default() }
+}
+
+fn failed(errors: Value) -> Script {
+    Script { status: "failed", errors, ..Script::default() }
+}
+
+fn four(scripts: Vec<Script>) -> (Bench, BatchSummary, usize) {
+    let bench = bench(simulator());
+    bench.write(chats(4));
+    let (summary, made) = run(&bench, scripts);
+    (bench, summary, made)
+}
+
+#[test]
+fn each_known_error_of_an_input_ends_in_outcomes_and_never_in_a_loop() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/openai/batch_errors.json");
+    let Ok(text) = std::fs::read_to_string(path) else {
+        eprintln!("skipped: the shared data is not here");
+        return;
+    };
+    let known: Value = serde_json::from_str(&text).unwrap();
+    for error in known["validation_errors"].as_array().unwrap() {
+        let rest = match error["line"].as_u64() {
+            Some(line) => good((0..4).filter(|n| *n as u64 + 1 != line)),
+            None => good(0..4),
+        };
+        let (bench, summary, made) = four(vec![failed(json!([error])), completed(rest)]);
+        let code = error["code"].as_str().unwrap();
+        let rows = &summary.run.rows;
+        let is_retried = code == "token_limit_exceeded" || error["param"] == "file_id";
+        match error["line"].as_u64() {
+            Some(line) => {
+                assert_eq!((rows.succeeded, rows.failed, made), (3, 1, 2), "{code}");
+                let row = bench.rows()[&format!("r{}", line - 1)].clone();
+                assert_eq!(row["error"]["code"], code);
+            }
+            None if is_retried => {
+                assert_eq!((rows.succeeded, rows.failed, made), (4, 0, 2), "{code}");
+                assert_eq!(summary.parts.len(), 1, "the same part again: {code}");
+            }
+            None => assert_eq!((rows.succeeded, rows.failed, made), (0, 4, 1), "{code}"),
+        }
+    }
+}
+
+#[test]
+fn a_download_that_is_cut_short_is_fetched_again() {
+    let script = Script { cuts: 3, ..completed(good(0..4)) };
+    let (bench, summary, made) = four(vec![script]);
+    assert_eq!((summary.run.rows.succeeded, made), (4, 1));
+    assert_eq!(bench.rows().len(), 4);
+}
+
+#[test]
+fn answers_in_any_order_lines_twice_unknown_broken_and_missing() {
+    let odd = format!("{}{}not a line\n{}", good([2, 0, 2]), good([9]), "\n\n");
+    let (bench, summary, made) = four(vec![completed(odd), completed(good([3, 1]))]);
+    assert_eq!((summary.run.rows.succeeded, made), (4, 2));
+    assert_eq!(summary.parts[1].rows, 2, "only the missing ones go again");
+    assert_eq!(bench.rows().len(), 4);
+}
+
+#[test]
+fn a_batch_that_says_it_is_done_and_has_no_files_is_done_again_and_then_told() {
+    let none = Script { status: "completed", ..Script::default() };
+    let (bench, summary, made) = four(vec![none]);
+    assert_eq!((summary.run.rows.failed, made), (4, 3));
+    assert_eq!(bench.rows()["r0"]["error"]["code"], "no_result");
+}
+
+#[test]
+fn every_end_with_every_number_of_files_gives_each_row_an_outcome() {
+    let undone = |ids: &[usize], code: &str| -> String {
+        ids.iter()
+            .map(|n| {
+                json!({"custom_id": format!("r{n}"), "response": null,
+                    "error": {"code": code, "message": "m"}})
+                .to_string()
+                    + "\n"
+            })
+            .collect()
+    };
+    for status in ["completed", "expired", "cancelled"] {
+        for (output, error) in [(false, false), (true, false), (false, true), (true, true)] {
+            let script = Script {
+                status,
+                output: output.then(|| good([1, 0])),
+                error: error.then(|| undone(&[2, 3], "batch_expired")),
+                error_id: if error { Value::Null } else { json!("") },
+                ..Script::default()
+            };
+            let (bench, summary, _) = four(vec![script, completed(good(0..4))]);
+            assert_eq!(summary.run.rows.succeeded, 4, "{status} {output} {error}");
+            assert_eq!(bench.rows().len(), 4);
+        }
+    }
+}
+
+#[test]
+fn an_http_error_inside_a_line_is_that_rows_and_final() {
+    let error = json!({"custom_id": "r1", "error": null, "response": {"status_code": 400,
+        "request_id": "q", "body": {"error": {"message": "too long", "code": "context_length_exceeded",
+            "type": "invalid_request_error"}}}});
+    let script = Script { error: Some(format!("{error}\n")), ..completed(good([0, 2, 3])) };
+    let (bench, summary, made) = four(vec![script]);
+    assert_eq!((summary.run.rows.succeeded, summary.run.rows.failed, made), (3, 1, 1));
+    let row = &bench.rows()["r1"];
+    assert_eq!(row["response"]["body"]["error"]["code"], "context_length_exceeded");
+    assert_eq!(summary.run.rows.failed_by_kind["context_length_exceeded"], 1);
+}
