@@ -34,10 +34,10 @@ fn job(args: &Run, batches: &Batches, format: Format, config: &Config, stop: &St
     let caps = config.get_caps();
     BatchRun::new(batches.clone(), &args.input, &args.output)
         .format(format)
-        .ordered(args.ordered)
-        .fresh(args.fresh)
-        .skip_invalid(args.skip_invalid)
-        .fsync(match args.fsync {
+        .ordered(args.writing.ordered)
+        .fresh(args.writing.fresh)
+        .skip_invalid(args.writing.skip_invalid)
+        .fsync(match args.writing.fsync {
             Fsync::Never => journal::Fsync::Never,
             _ => journal::Fsync::Always,
         })
@@ -53,14 +53,14 @@ pub fn run(
     format: Format,
     stop: &Stop,
 ) -> Result<Option<ExitCode>, Failure> {
-    let batches = open(client, args.store.as_deref())?;
+    let batches = open(client, args.ways.store.as_deref())?;
     let mut lines = Lines::new(args.talk.quiet);
     let summary = job(args, &batches, format, client.config(), stop)
-        .resubmit(!args.rest_live)
+        .resubmit(!args.ways.rest_live)
         .run(|now| lines.show(now))?;
     let is_left = summary.run.rows.not_sent > 0 && summary.run.stopped_by.is_none();
-    let goes_on = args.rest_live && is_left && !stop.is_stopped();
-    if let Some(path) = args.summary.as_ref().filter(|_| !goes_on) {
+    let goes_on = args.ways.rest_live && is_left && !stop.is_stopped();
+    if let Some(path) = args.writing.summary.as_ref().filter(|_| !goes_on) {
         run::write_summary(path, &summary)?;
     }
     if !args.talk.quiet {
@@ -84,7 +84,7 @@ fn end(args: &Run, summary: &BatchSummary) -> ExitCode {
 /// Before a live run: what is under way in batches for the same output is cancelled, and what those
 /// did is kept, so that nothing is paid twice. Nothing happens where there is no store.
 pub fn recall(args: &Run, client: &Client, format: &Format) -> Result<(), Failure> {
-    let path = match &args.store {
+    let path = match &args.ways.store {
         Some(path) => path.clone(),
         None => match client.config().find_batch_store() {
             Ok(path) => path,

@@ -4,7 +4,7 @@ use crate::args::{Estimate as Args, Run};
 use crate::failure::Failure;
 use crate::progress::is_live;
 use crate::requests::{self, aligned, print};
-use crate::{logger, table};
+use crate::{logger, run, table};
 use indicatif::{MultiProgress, ProgressBar};
 use openai_bulk::bulk::estimate::{
     CostRange, Estimate, ExpectedOutput, Seconds, Survey, TokenRange, TooLarge,
@@ -40,21 +40,7 @@ pub fn estimate(args: &Args) -> Result<ExitCode, Failure> {
     if let Some(model) = &args.requests.model {
         config = config.model(model);
     }
-    if let Some(limit) = args.requests_per_minute {
-        config = config.requests_per_minute(limit);
-    }
-    if let Some(limit) = args.tokens_per_minute {
-        config = config.tokens_per_minute(limit);
-    }
-    if let Some(limit) = args.requests_per_day {
-        config = config.requests_per_day(limit);
-    }
-    if let Some(limit) = args.tokens_per_day {
-        config = config.tokens_per_day(limit);
-    }
-    if !args.limit_group.is_empty() {
-        config = config.limit_groups(args.limit_group.join(","));
-    }
+    config = run::rates(&args.rates, config);
     if let Some(path) = &args.prices {
         config = config.prices_file(path);
     }
@@ -77,9 +63,9 @@ pub fn dry_run(
     bars: &MultiProgress,
 ) -> Result<ExitCode, Failure> {
     let mut survey = survey(&args.input, config, format)?
-        .skip_invalid(args.skip_invalid)
+        .skip_invalid(args.writing.skip_invalid)
         .expected_output(args.expected_output);
-    if !args.fresh {
+    if !args.writing.fresh {
         survey = survey.output(&args.output);
     }
     tell(survey, bars, args.talk.quiet, false)

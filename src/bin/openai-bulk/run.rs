@@ -1,6 +1,6 @@
 //! `openai-bulk run`.
 
-use crate::args::{Connection, Fsync, Mode, Run};
+use crate::args::{Connection, Fsync, Mode, Rates, Run, Sending};
 use crate::control::Control;
 use crate::failure::{self, Failure};
 use crate::progress::Progress;
@@ -33,7 +33,8 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
     logger::install(&bars, args.talk.quiet, args.talk.verbose);
     // Lives until the run is over.
     let mut simulator = None;
-    let config = config(args, &mut simulator)?;
+    let model = args.requests.model.as_deref();
+    let config = config(&args.sending, model, !args.dry_run, &mut simulator)?;
     for warning in config.warnings() {
         log::warn!(target: "openai_bulk::config", "{warning}");
     }
@@ -43,25 +44,25 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
     }
     let caps = config.get_caps();
     let client = Client::new(config)?;
-    if let Some(path) = &args.summary {
+    if let Some(path) = &args.writing.summary {
         check_summary(path, args)?;
     }
     let stop = Stop::new();
-    signals::watch(&stop, args.grace)?;
-    if args.mode == Mode::Live {
+    signals::watch(&stop, args.sending.grace)?;
+    if args.ways.mode == Mode::Live {
         batch_steps::recall(args, &client, &format)?;
     } else if let Some(code) = batch_steps::run(args, &client, format.clone(), &stop)? {
         return Ok(code);
     }
-    let mut control = args.control.clone().map(|path| Control::new(path, &client));
+    let mut control = args.sending.control.clone().map(|path| Control::new(path, &client));
     machine::survive_file_limits();
     let mut progress = Progress::new(&bars, args.talk.quiet);
     let result = FileRun::new(client.caller().clone(), &args.input, &args.output)
         .format(format)
-        .ordered(args.ordered)
-        .fresh(args.fresh)
-        .skip_invalid(args.skip_invalid)
-        .fsync(match args.fsync {
+        .ordered(args.writing.ordered)
+        .fresh(args.writing.fresh)
+        .skip_invalid(args.writing.skip_invalid)
+        .fsync(match args.writing.fsync {
             Fsync::Never => journal::Fsync::Never,
             Fsync::Interval => journal::Fsync::Interval(Duration::from_secs(1)),
             Fsync::Always => journal::Fsync::Always,
@@ -77,7 +78,7 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
         });
     progress.finish();
     let summary = result?;
-    if let Some(path) = &args.summary {
+    if let Some(path) = &args.writing.summary {
         write_summary(path, &summary)?;
     }
     if !args.talk.quiet {
@@ -180,7 +181,12 @@ fn connected(mut config: Config, connection: &Connection) -> Config {
 }
 
 /// The settings: flags before the environment, the environment before the file.
-fn config(args: &Run, simulator: &mut Option<Simulator>) -> Result<Config, Failure> {
+pub fn config(
+    args: &Sending,
+    model: Option<&str>,
+    needs_key: bool,
+    simulator: &mut Option<Simulator>,
+) -> Result<Config, Failure> {
     let connection = &args.connection;
     let mut config = settings(connection)?;
     let mut files_per_request = 1;
@@ -198,8 +204,11 @@ fn config(args: &Run, simulator: &mut Option<Simulator>) -> Result<Config, Failu
     } else {
         config = connected(config, connection);
     }
+    if let Some(model) = model {
+        config = config.model(model);
+    }
     config = limits(args, config);
-    if args.dry_run {
+    if !needs_key {
         requests::check_without_key(&config)?;
         return Ok(config);
     }
@@ -222,10 +231,8 @@ fn set(config: Config, typed: &str) -> Result<Config, Failure> {
     Ok(config.set(name, value)?)
 }
 
-fn limits(args: &Run, mut config: Config) -> Config {
-    if let Some(model) = &args.requests.model {
-        config = config.model(model);
-    }
+fn limits(args: &Sending, config: Config) -> Config {
+    let mut config = rates(&args.rates, config);
     if let Some(most) = args.max_cost {
         config = config.max_cost(most);
     }
@@ -234,21 +241,6 @@ fn limits(args: &Run, mut config: Config) -> Config {
     }
     if let Some(path) = &args.prices {
         config = config.prices_file(path);
-    }
-    if let Some(limit) = args.requests_per_minute {
-        config = config.requests_per_minute(limit);
-    }
-    if let Some(limit) = args.tokens_per_minute {
-        config = config.tokens_per_minute(limit);
-    }
-    if let Some(limit) = args.requests_per_day {
-        config = config.requests_per_day(limit);
-    }
-    if let Some(limit) = args.tokens_per_day {
-        config = config.tokens_per_day(limit);
-    }
-    if !args.limit_group.is_empty() {
-        config = config.limit_groups(args.limit_group.join(","));
     }
     if let Some(exact) = args.concurrency {
         config = config.min_concurrency(exact).max_concurrency(exact);
@@ -273,6 +265,26 @@ fn limits(args: &Run, mut config: Config) -> Config {
     }
     if let Some(time) = args.connection.connect_timeout {
         config = config.connect_timeout(time);
+    }
+    config
+}
+
+/// The limits of a minute and of a day, as far as they were typed.
+pub fn rates(args: &Rates, mut config: Config) -> Config {
+    if let Some(limit) = args.requests_per_minute {
+        config = config.requests_per_minute(limit);
+    }
+    if let Some(limit) = args.tokens_per_minute {
+        config = config.tokens_per_minute(limit);
+    }
+    if let Some(limit) = args.requests_per_day {
+        config = config.requests_per_day(limit);
+    }
+    if let Some(limit) = args.tokens_per_day {
+        config = config.tokens_per_day(limit);
+    }
+    if !args.limit_group.is_empty() {
+        config = config.limit_groups(args.limit_group.join(","));
     }
     config
 }
