@@ -1,10 +1,12 @@
 //! The handle of all jobs of a client.
 
-use super::job::{Job, Part, State};
+use super::options::BatchOptions;
+use super::part::{Job, Part, State};
+use super::part_files::{PartFiles, each_line};
 use super::poller::{Poller, Shared, Tracked};
 use super::progress::{BatchProgress, PartProgress};
-use super::split::{PartFiles, Splitter, each_line};
-use super::step::{BatchOptions, Steps};
+use super::split::Splitter;
+use super::step::Steps;
 use super::store::Store;
 use crate::api::Caller;
 use crate::clock::{Signal, Stop};

@@ -1,6 +1,7 @@
 //! One thread that takes the steps of all jobs of a client, each when it is due.
 
-use super::job::{Around, Date, Job, Next, Part, Pay, State, next};
+use super::next::{Around, Next, Pay, next};
+use super::part::{Date, Job, Part, State};
 use super::step::Steps;
 use super::store::Lease;
 use crate::clock::{Signal, Stop};

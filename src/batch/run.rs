@@ -1,12 +1,12 @@
 //! From a file of requests to a file of answers, by batches.
 
 use super::handle::{Batches, LOOK, output_name, short};
-use super::job::{Job, Part, State};
+use super::options::Moment;
+use super::part::{Job, Part, State};
 use super::poller::Tracked;
 use super::progress::{BatchProgress, BatchSummary, PartProgress};
 use super::results::{Outcome, Rank, join};
 use super::split::{Splitter, rewrite};
-use super::step::Moment;
 use crate::api::Caller;
 use crate::bulk::input::{DuplicateGuard, Source, check};
 use crate::bulk::journal::{Fsync, Journal, Known, Options};
