@@ -33,6 +33,7 @@ impl Steps {
                 Err(error) if error.status() == Some(404) && part.failures + 1 >= GONE => {
                     log::error!(target: "openai_bulk::batch", part = part.number, file = id.as_str(); "a file of results is gone: {error}");
                     let _ = fs::remove_file(&path);
+                    part.is_gone = true;
                 }
                 downloaded => downloaded?,
             }

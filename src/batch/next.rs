@@ -18,6 +18,8 @@ pub struct Around {
     pub pay: Pay,
     /// Whether the job is to come to its end: nothing more is sent, what runs is cancelled.
     pub is_ending: bool,
+    /// Whether somebody wants to know now how its batch gets on.
+    pub is_hurried: bool,
 }
 
 /// Whether a part may be paid for.
@@ -92,7 +94,10 @@ pub fn next(part: &Part, around: &Around) -> Next {
         State::Running => {
             let status = part.status.as_deref().unwrap_or_default();
             match Remote::of(status) {
+                // The next look may be minutes away; only a failed try waits for the next one.
+                Remote::Active if around.is_ending && part.failures == 0 => Next::Cancel,
                 Remote::Active if around.is_ending => ready(Next::Cancel),
+                _ if around.is_hurried => Next::Poll,
                 _ => ready(Next::Poll),
             }
         }
@@ -212,6 +217,11 @@ mod tests {
         ] {
             assert_eq!(next(&part, &around), expected, "{} {:?}", part.state, part.status);
         }
+        // A batch is cancelled before its next look is due, and a try that failed is not repeated
+        // at once.
+        let waiting = Part { due: 9, ..running("in_progress") };
+        assert_eq!(next(&waiting, &around), Next::Cancel);
+        assert_eq!(next(&Part { failures: 1, ..waiting }, &around), Next::Sleep(9));
     }
 
     #[test]
@@ -230,6 +240,15 @@ mod tests {
             assert_eq!(is_asleep, waits, "{state}");
             assert_ne!(next(&part, &Around { now: 5, ..Around::default() }), Next::Sleep(5));
         }
+    }
+
+    #[test]
+    fn who_is_in_a_hurry_looks_before_a_look_is_due() {
+        let around = Around { is_hurried: true, ..Around::default() };
+        let wait = |part: Part| next(&Part { due: 9, ..part }, &around);
+        assert_eq!(wait(running("in_progress")), Next::Poll);
+        assert_eq!(wait(running("cancelling")), Next::Poll);
+        assert_eq!(wait(part(State::Ended)), Next::Sleep(9), "what failed is not hurried");
     }
 
     #[test]

@@ -39,8 +39,8 @@ pub type StepObserver = Arc<dyn Fn(&StepEvent<'_>) + Send + Sync>;
 pub struct StepEvent<'a> {
     /// The number of the part in its job.
     pub part: u32,
-    /// What is done: `upload`, `create`, `find`, `poll`, `cancel`, `fetch`, `settle`, `clean`, and
-    /// `split`.
+    /// What is done: `upload`, `create`, `find`, `poll`, `cancel`, `fetch`, `settle`, `clean`,
+    /// `split`, and `withdraw`.
     pub step: &'a str,
     /// How far it has come.
     pub moment: Moment,

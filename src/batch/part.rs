@@ -160,6 +160,11 @@ pub struct Part {
     pub created: Option<Date>,
     /// When its batch expires.
     pub expires: Option<Date>,
+    /// When the server was asked to cancel its batch.
+    pub cancelled: Option<Date>,
+    /// Whether the server no longer knows its batch, or a file of its results: what it cost nobody
+    /// will tell.
+    pub is_gone: bool,
     /// When its state changed last.
     pub changed: Date,
     /// Nothing is done before this.

@@ -17,6 +17,7 @@ impl Steps {
         let reply = match reply {
             Err(error) if error.status() == Some(404) && part.failures + 1 >= GONE => {
                 part.trouble = Some(format!("the batch is gone: {error}"));
+                part.is_gone = true;
                 log::error!(target: "openai_bulk::batch", part = part.number, batch = id.as_str(); "the server no longer knows the batch");
                 return self.enter(part, State::Fetched, "gone");
             }
@@ -34,7 +35,9 @@ impl Steps {
         match Remote::of(&batch.status) {
             Remote::Active | Remote::Cancelling => {
                 let now = self.now();
-                let age = now.saturating_sub(part.created.unwrap_or(part.changed));
+                // A batch that is cancelled is over soon, however old it is.
+                let since = part.cancelled.or(part.created).unwrap_or(part.changed);
+                let age = now.saturating_sub(since);
                 part.due = now + poll_wait(self.first_wait(), age);
                 self.store.save(part)?;
             }
@@ -53,7 +56,7 @@ impl Steps {
             part.batch_id = None;
             part.status = None;
             part.counts = Default::default();
-            part.created = None;
+            (part.created, part.cancelled) = (None, None);
             part.tries += 1;
         };
         match refusal(&batch.errors) {
@@ -102,10 +105,12 @@ impl Steps {
         match self.send(&self.call(Method::Post, &format!("/batches/{id}/cancel"), Vec::new())) {
             Ok(reply) => {
                 self.tell(part, "cancel", Moment::Acted);
-                if let Ok(batch) = read_batch(&reply.body) {
-                    take(part, &batch);
-                    part.status = Some(batch.status);
-                }
+                let batch = read_batch(&reply.body);
+                batch.iter().for_each(|batch| take(part, batch));
+                let told = batch.ok().map(|batch| batch.status);
+                // It is asked once; a server may say later that it has begun with it.
+                let told = told.filter(|status| Remote::of(status) != Remote::Active);
+                part.status = Some(told.unwrap_or_else(|| "cancelling".into()));
             }
             // It has ended meanwhile: a look tells how.
             Err(error) if matches!(error.status(), Some(400 | 404 | 409)) => {
@@ -113,7 +118,9 @@ impl Steps {
             }
             Err(error) => return Err(error),
         }
-        part.due = self.now() + self.first_wait();
+        let now = self.now();
+        (part.cancelled, part.failures) = (Some(now), 0);
+        part.due = now + self.first_wait();
         self.store.save(part)?;
         self.tell(part, "cancel", Moment::Kept);
         Ok(())

@@ -129,12 +129,13 @@ impl Steps {
         let mut parts = divide(&PartFiles::of(&self.store, part), part, splitter)?;
         let mut old = Part { left: part.rows, ..part.clone() };
         old.enter(State::Split, now);
-        self.tell(part, "split", Moment::Acted);
-        self.store.replace(&old, &mut parts)?;
-        log::info!(target: "openai_bulk::batch", part = part.number, into = parts.len(); "the part is split");
+        // If that is all that is done, the server will say that it cannot find the file.
         if let Some(id) = &part.file_id {
             let _ = self.delete(id);
         }
+        self.tell(part, "split", Moment::Acted);
+        self.store.replace(&old, &mut parts)?;
+        log::info!(target: "openai_bulk::batch", part = part.number, into = parts.len(); "the part is split");
         PartFiles::of(&self.store, part).remove()?;
         *part = old;
         self.tell(part, "split", Moment::Kept);
@@ -143,12 +144,16 @@ impl Steps {
 
     /// Takes a part back that was not sent.
     pub(super) fn withdraw(&self, part: &mut Part) -> Result<()> {
-        part.left = part.rows;
-        self.enter(part, State::Withdrawn, "withdraw")?;
+        self.tell(part, "withdraw", Moment::Begun);
         if let Some(id) = part.file_id.clone().filter(|_| !self.options.keep_files) {
             let _ = self.delete(&id);
         }
-        PartFiles::of(&self.store, part).remove()
+        part.left = part.rows;
+        self.tell(part, "withdraw", Moment::Acted);
+        self.enter(part, State::Withdrawn, "withdraw")?;
+        PartFiles::of(&self.store, part).remove()?;
+        self.tell(part, "withdraw", Moment::Kept);
+        Ok(())
     }
 }
 

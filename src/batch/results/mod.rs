@@ -8,5 +8,5 @@ mod line;
 #[cfg(test)]
 mod tests;
 
-pub(in crate::batch) use join::join;
+pub(in crate::batch) use join::{Oddities, join};
 pub(in crate::batch) use line::{Outcome, Rank};

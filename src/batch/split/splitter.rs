@@ -126,16 +126,16 @@ impl<'a> Splitter<'a> {
     /// Adds a row of the input.
     pub(in crate::batch) fn add(&mut self, row: &Row) -> Result<()> {
         let model = row.model.as_deref().unwrap_or_default();
-        let reach = Reach::read(&row.body);
-        let asked = crate::api::Caller::asked(&row.url, model);
+        let reach = Reach::read(&row.body).sent_to(&row.url);
+        let most = reach.most_in_batch(self.prices, crate::api::Caller::asked(&row.url, model));
         let note = RowNote {
             custom_id: row.custom_id.clone(),
             line: row.line,
             fingerprint: row.fingerprint,
             tokens: queue_tokens(row.body.len()),
             inputs: inputs(&row.url, &row.body),
-            money: reach.cost(self.prices, asked, true),
-            most: reach.tokens(self.prices, asked),
+            money: most.money,
+            most: most.tokens,
             metadata: row.metadata.clone(),
         };
         let mut line = Vec::with_capacity(row.body.len() + 128);
