@@ -7,7 +7,7 @@ use crate::usage::Money;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// What a part needs to know of a row when its answer comes: a line of the file `N.rows`.
@@ -80,14 +80,48 @@ impl PartFiles {
     /// Gives each row's note in their order.
     pub(super) fn each_note(&self, mut each: impl FnMut(RowNote)) -> Result<()> {
         let path = self.rows();
-        let broken = |why: String| {
-            Error::invalid("store", format!("{} cannot be read: {why}", self.rows().display()))
-        };
         each_line(&path, |_, line| {
-            each(serde_json::from_slice(line).map_err(|e| broken(e.to_string()))?);
+            each(read_note(&path, line)?);
             Ok(())
         })
     }
+}
+
+/// The notes of a part's rows, each read when it is asked for: rows may carry much metadata.
+pub(super) struct Notes {
+    path: PathBuf,
+    file: BufReader<File>,
+    places: Vec<u64>,
+    line: Vec<u8>,
+}
+
+impl Notes {
+    /// Looks through all notes once; `each` is given them in their order.
+    pub(super) fn open(files: &PartFiles, mut each: impl FnMut(&RowNote)) -> Result<Notes> {
+        let (path, mut places) = (files.rows(), Vec::new());
+        each_line(&path, |at, line| {
+            places.push(at);
+            read_note(&path, line).map(|note| each(&note))
+        })?;
+        let file = File::open(&path).map_err(|e| Error::file("read", &path, e))?;
+        Ok(Notes { path, file: BufReader::with_capacity(4 << 10, file), places, line: Vec::new() })
+    }
+
+    /// The note of a row, by its place in the part.
+    pub(super) fn get(&mut self, row: usize) -> Result<RowNote> {
+        self.line.clear();
+        let read = self
+            .file
+            .seek(SeekFrom::Start(self.places[row]))
+            .and_then(|_| self.file.read_until(b'\n', &mut self.line));
+        read.map_err(|e| Error::file("read", &self.path, e))?;
+        read_note(&self.path, &self.line)
+    }
+}
+
+fn read_note(path: &Path, line: &[u8]) -> Result<RowNote> {
+    serde_json::from_slice(line)
+        .map_err(|e| Error::invalid("store", format!("{} cannot be read: {e}", path.display())))
 }
 
 /// Gives every line of a file with the place where it begins, without its line end.

@@ -5,7 +5,7 @@
 //! each row is in memory, whatever the size of the answers.
 
 use super::super::part::Part;
-use super::super::part_files::{PartFiles, RowNote, each_line};
+use super::super::part_files::{Notes, PartFiles, RowNote, each_line};
 use super::line::{Line, Outcome, Rank};
 use crate::error::Result;
 use crate::usage::Prices;
@@ -48,12 +48,12 @@ pub(in crate::batch) struct Joined {
 }
 
 impl Joined {
-    /// Rows without any line yet.
-    pub(in crate::batch) fn new(notes: &[RowNote]) -> Joined {
-        let mut index: Vec<_> =
-            (0..).zip(notes).map(|(at, note)| (id_hash(&note.custom_id), at)).collect();
+    /// Rows without any line yet, by the hashes of their ids.
+    pub(super) fn new(ids: impl IntoIterator<Item = u64>) -> Joined {
+        let mut index: Vec<_> = ids.into_iter().zip(0..).collect();
         index.sort_unstable();
-        Joined { index, best: vec![Best::default(); notes.len()], oddities: Oddities::default() }
+        let best = vec![Best::default(); index.len()];
+        Joined { index, best, oddities: Oddities::default() }
     }
 
     fn row(&self, custom_id: &str) -> Option<usize> {
@@ -110,9 +110,9 @@ pub(in crate::batch) fn join(
     part: &Part,
     mut each: impl FnMut(&RowNote, usize, Rank, Option<Outcome>) -> Result<()>,
 ) -> Result<Oddities> {
-    let mut notes = Vec::new();
-    files.each_note(|note| notes.push(note))?;
-    let mut joined = Joined::new(&notes);
+    let mut ids = Vec::new();
+    let mut notes = Notes::open(files, |note| ids.push(id_hash(&note.custom_id)))?;
+    let mut joined = Joined::new(ids);
     let sources = [files.output(), files.errors()];
     let present = || (0u8..).zip(&sources).filter(|(_, path)| path.exists());
     for (file, path) in present() {
@@ -126,12 +126,12 @@ pub(in crate::batch) fn join(
         each_line(path, |at, line| {
             let Some(row) = joined.outcome_of(file, at, line) else { return Ok(()) };
             let outcome = Line::read(line).map(|line| line.outcome(prices, &part.model));
-            each(&notes[row], row, joined.rank(row), outcome)
+            each(&notes.get(row)?, row, joined.rank(row), outcome)
         })?;
     }
-    for (row, note) in notes.iter().enumerate() {
+    for row in 0..joined.best.len() {
         if joined.rank(row) == Rank::Missing {
-            each(note, row, Rank::Missing, None)?;
+            each(&notes.get(row)?, row, Rank::Missing, None)?;
         }
     }
     Ok(joined.oddities)

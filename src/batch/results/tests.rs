@@ -5,6 +5,7 @@ use super::join::Joined;
 use super::line::Line;
 use super::*;
 use crate::usage::Prices;
+use crate::wire::row::id_hash;
 use proptest::prelude::*;
 
 fn note(id: &str) -> RowNote {
@@ -96,7 +97,7 @@ fn the_lines_of_the_real_batch_api_are_understood() {
 
 #[test]
 fn the_better_line_counts_and_of_equals_the_first() {
-    let mut joined = Joined::new(&[note("a"), note("b")]);
+    let mut joined = Joined::new(["a", "b"].map(id_hash));
     let expired = r#"{"custom_id":"a","response":null,"error":{"code":"batch_expired"}}"#;
     joined.look(0, 0, expired.as_bytes());
     joined.look(0, 100, line("a", 200, GOOD).as_bytes());

@@ -1,6 +1,6 @@
 //! `openai-bulk batch`, and `run --mode batch`.
 
-use crate::args::{BatchCommand, BatchSteps, Fsync, Run};
+use crate::args::{BatchCommand, BatchSteps, Fsync, Mode, Run};
 use crate::failure::{self, Failure};
 use crate::requests::{aligned, print};
 use crate::{run, signals, table};
@@ -46,8 +46,21 @@ fn job(args: &Run, batches: &Batches, format: Format, config: &Config, stop: &St
         .stop(stop)
 }
 
+/// What is done with batches before rows go live; gives the exit code if none do.
+pub fn first(
+    args: &Run,
+    client: &Client,
+    format: &Format,
+    stop: &Stop,
+) -> Result<Option<ExitCode>, Failure> {
+    match args.ways.mode {
+        Mode::Live => recall(args, client, stop),
+        Mode::Batch => run(args, client, format.clone(), stop),
+    }
+}
+
 /// `run --mode batch`; gives the exit code, unless what is left is to be sent live.
-pub fn run(
+fn run(
     args: &Run,
     client: &Client,
     format: Format,
@@ -83,7 +96,7 @@ fn end(args: &Run, summary: &BatchSummary) -> ExitCode {
 
 /// Before a live run: what is under way in batches for the same output is cancelled, and what those
 /// did is kept, so that nothing is paid twice. Gives the exit code if that did not come to its end.
-pub fn recall(args: &Run, client: &Client, stop: &Stop) -> Result<Option<ExitCode>, Failure> {
+fn recall(args: &Run, client: &Client, stop: &Stop) -> Result<Option<ExitCode>, Failure> {
     if args.output == Path::new("-") {
         return Ok(None);
     }

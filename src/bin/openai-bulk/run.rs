@@ -1,6 +1,6 @@
 //! `openai-bulk run`.
 
-use crate::args::{Connection, Fsync, Mode, Rates, Run, Sending, Spending};
+use crate::args::{Connection, Fsync, Rates, Run, Sending, Spending};
 use crate::control::Control;
 use crate::failure::{self, Failure};
 use crate::progress::Progress;
@@ -49,11 +49,7 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
     }
     let stop = Stop::new();
     signals::watch(&stop, args.sending.grace)?;
-    let ended = match args.ways.mode {
-        Mode::Live => batch_steps::recall(args, &client, &stop)?,
-        Mode::Batch => batch_steps::run(args, &client, format.clone(), &stop)?,
-    };
-    if let Some(code) = ended {
+    if let Some(code) = batch_steps::first(args, &client, &format, &stop)? {
         return Ok(code);
     }
     let mut control = args.sending.control.clone().map(|path| Control::new(path, &client));
@@ -64,11 +60,7 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
         .ordered(args.writing.ordered)
         .fresh(args.writing.fresh)
         .skip_invalid(args.writing.skip_invalid)
-        .fsync(match args.writing.fsync {
-            Fsync::Never => journal::Fsync::Never,
-            Fsync::Interval => journal::Fsync::Interval(Duration::from_secs(1)),
-            Fsync::Always => journal::Fsync::Always,
-        })
+        .fsync(fsync(args.writing.fsync))
         .max_cost(caps.money)
         .max_tokens_total(caps.tokens)
         .stop(&stop)
@@ -87,6 +79,14 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
         eprint!("{}", table::summary(&summary));
     }
     Ok(end(args, &summary))
+}
+
+fn fsync(typed: Fsync) -> journal::Fsync {
+    match typed {
+        Fsync::Never => journal::Fsync::Never,
+        Fsync::Interval => journal::Fsync::Interval(Duration::from_secs(1)),
+        Fsync::Always => journal::Fsync::Always,
+    }
 }
 
 /// Says how the run ended, and gives its exit code.
