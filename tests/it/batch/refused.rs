@@ -19,6 +19,10 @@ struct Script {
     /// The ids of the files as they are told, if they are not what they should be.
     output_id: Value,
     error_id: Value,
+    /// How many rows the server says that it has done.
+    done: u64,
+    /// The file of answers is not there.
+    is_lost: bool,
     /// So many bytes less come of the output at the first times.
     cuts: usize,
 }
@@ -54,6 +58,7 @@ fn run(bench: &Bench, scripts: Vec<Script>) -> (BatchSummary, usize) {
                     };
                     json(json!({
                         "id": id, "status": script.status,
+                        "request_counts": {"total": 4, "completed": script.done, "failed": 0},
                         "errors": {"object": "list", "data": script.errors},
                         "output_file_id": named(&script.output_id, &script.output, "out"),
                         "error_file_id": named(&script.error_id, &script.error, "err"),
@@ -63,6 +68,9 @@ fn run(bench: &Bench, scripts: Vec<Script>) -> (BatchSummary, usize) {
                     let n = number(id);
                     let script = &scripts[at(n)];
                     let is_output = id.starts_with("file-out");
+                    if is_output && script.is_lost {
+                        return Ok(Answer::new(404, "{}"));
+                    }
                     let text = if is_output { &script.output } else { &script.error };
                     let mut bytes = text.clone().unwrap().into_bytes();
                     let left = &mut cuts.lock()[at(n)];
@@ -207,6 +215,45 @@ fn an_http_error_inside_a_line_is_that_rows_and_final() {
     let row = &bench.rows()["r1"];
     assert_eq!(row["response"]["body"]["error"]["code"], "context_length_exceeded");
     assert_eq!(summary.run.rows.failed_by_kind["context_length_exceeded"], 1);
+}
+
+/// The tokens that may have been used and that no line tells.
+fn doubtful(bench: &Bench) -> u64 {
+    let text = std::fs::read_to_string(bench.path("out.jsonl.spent")).unwrap_or_default();
+    let told: Value = serde_json::from_str(&text).unwrap_or_default();
+    assert!(text.is_empty() || told["on_top"] == true, "{text}");
+    told["tokens_at_most"].as_u64().unwrap_or(0)
+}
+
+#[test]
+fn rows_that_were_done_and_have_no_line_are_done_again_and_count_twice_against_a_cap() {
+    let mut each = 0;
+    for (done, is_lost, missing) in [(3, false, 0), (4, false, 1), (4, true, 4)] {
+        let script = Script { done, is_lost, ..completed(good([0, 1, 3])) };
+        let rest = if is_lost { good(0..4) } else { good([2]) };
+        let (bench, summary, made) = four(vec![script, completed(rest)]);
+        assert_eq!((summary.run.rows.succeeded, made), (4, 2), "{done} {is_lost}");
+        let tokens = doubtful(&bench);
+        match missing {
+            0 => assert_eq!(tokens, 0, "what was not done was not paid"),
+            1 => each = tokens,
+            // Ids and questions have the same length.
+            _ => assert_eq!(tokens, each * missing),
+        }
+    }
+    assert!(each > 50, "{each}");
+}
+
+#[test]
+fn an_answer_that_cannot_be_read_is_told_with_what_it_may_have_cost() {
+    let broken = good([2]).replace(r#""choices":[]"#, r#""error":{"message":"x"}"#);
+    let (bench, summary, made) = four(vec![completed(good([0, 1, 3]) + &broken)]);
+    assert_eq!((summary.run.rows.succeeded, summary.run.rows.failed, made), (3, 1, 1));
+    assert_eq!(summary.run.attempts.maybe_billed, 1);
+    let row = &bench.rows()["r2"];
+    assert!(row["x_run"]["maybe_tokens"].as_u64().unwrap() > 50, "{row}");
+    assert!(row["x_run"]["maybe_cost"].as_str().unwrap().starts_with("0.0"), "{row}");
+    assert_eq!(doubtful(&bench), 0, "its line tells it");
 }
 
 /// A server that answers a call with an HTTP error, as often as `times` says, and else as it should.
