@@ -133,7 +133,7 @@ impl Running {
         let mut line = Vec::new();
         write_failure(&ticket, "invalid_line", &error.to_string(), &mut line)?;
         self.count_failure("invalid_line");
-        self.journal.append(&line)
+        self.append(&line)
     }
 }
 

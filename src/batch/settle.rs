@@ -16,6 +16,10 @@ use crate::wire::row::id_hash;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+/// So many bytes are written together. Source: own choice; the answers of a part are some 50 MB, and
+/// with each write the disk is waited for.
+const TOGETHER: usize = 4 << 20;
+
 /// What the outcome of a row depends on besides its line.
 struct Case<'a> {
     part: &'a Part,
@@ -169,10 +173,19 @@ impl Running {
             }
         }
         if !line.is_empty() {
-            self.journal.append(&line)?;
+            self.append(&line)?;
         }
         self.buffer = line;
         Ok(())
+    }
+
+    /// Adds a line to the output, and writes what has come together.
+    pub(super) fn append(&mut self, line: &[u8]) -> Result<()> {
+        self.journal.append(line)?;
+        if self.journal.unwritten() < TOGETHER {
+            return Ok(());
+        }
+        self.journal.flush(self.clock.now())
     }
 
     pub(super) fn count_failure(&mut self, code: &str) {
