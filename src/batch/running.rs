@@ -18,7 +18,7 @@ pub(super) struct Running {
     pub(super) run: BatchRun,
     pub(super) journal: Journal,
     /// The run's own purse, if it has a cap of its own.
-    pub(super) purse: Option<Arc<Purse>>,
+    purse: Option<Arc<Purse>>,
     earlier: Earlier,
     pub(super) clock: Arc<dyn Clock>,
     _hold: Hold,

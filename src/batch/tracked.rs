@@ -51,7 +51,7 @@ pub(super) struct Pass {
 }
 
 impl Tracked {
-    /// A job that is paid from `purse`, with its parts.
+    /// A job that belongs to this process, and is not paid for yet.
     pub(super) fn new(job: i64, lease: Lease) -> Tracked {
         let (money, state) = Default::default();
         Tracked { job, money, state, _lease: lease }
