@@ -15,7 +15,7 @@ use clap::{Parser, Subcommand};
 pub use batch::{BatchCommand, BatchSteps};
 pub use estimate::Estimate;
 pub use run::Run;
-pub use shared::{Connection, Fsync, Mode, Rates, Requests, Sending};
+pub use shared::{Connection, Fsync, Mode, Rates, Requests, Sending, Spending};
 pub use simulate::{Simulate, SimulatorArgs};
 pub use tokens::{Kind, Tokens};
 
