@@ -11,7 +11,8 @@ use crate::api::Caller;
 use crate::bulk::input::{DuplicateGuard, Source, check};
 use crate::bulk::journal::{Fsync, Journal, Known, Options};
 use crate::bulk::{
-    CapUse, Earlier, SpentFile, Status, Tally, Ticket, share, write_failure, write_line,
+    CapUse, Earlier, Point, SpentFile, Status, Tally, Ticket, Timeline, share, write_failure,
+    write_line,
 };
 use crate::clock::{Clock, Stop, Time};
 use crate::dispatch::{Facts, HeldBack};
@@ -223,7 +224,7 @@ impl BatchRun {
         let (purse, earlier) = self.purse()?;
         let clock = self.batches.steps().caller.dispatcher.clock.clone();
         let hold = clock.hold();
-        let started = clock.now();
+        let (started, date) = (clock.now(), clock.date());
         let mut running = Running {
             run: self,
             journal,
@@ -234,6 +235,7 @@ impl BatchRun {
             started,
             jobs: Vec::new(),
             tally: Tally::default(),
+            timeline: Timeline::new(date),
             total: 0,
             done_before: 0,
             stopped_by: None,
@@ -292,6 +294,7 @@ struct Running {
     started: Time,
     jobs: Vec<(Job, Arc<Tracked>)>,
     tally: Tally,
+    timeline: Timeline,
     total: u64,
     done_before: u64,
     stopped_by: Option<Error>,
@@ -431,7 +434,9 @@ impl Running {
             if self.settle_all()? {
                 batches.shared.wake.raise();
             }
-            show(&self.progress()?);
+            let progress = self.progress()?;
+            self.mark(&progress);
+            show(&progress);
             for (_, tracked) in &self.jobs {
                 if let Some(error) = tracked.failure() {
                     if error.is_fatal_for_run() {
@@ -554,7 +559,7 @@ impl Running {
                     if !is_there {
                         sums.add(note.money, note.most, &result);
                         self.tally.count(&result, &Facts::default());
-                        write_line(&ticket, &result, &Facts::default(), &mut line)?;
+                        write_line(&ticket, &result, &Facts::default(), None, &mut line)?;
                     }
                 }
                 outcome => {
@@ -623,6 +628,17 @@ impl Running {
         Ok(())
     }
 
+    /// Puts where the run stands on its timeline: rows that a batch has worked off are done there
+    /// before they are fetched.
+    fn mark(&mut self, at: &BatchProgress) {
+        if self.timeline.is_due(at.elapsed, 0) {
+            let mut point = Point::new(at.elapsed, &self.tally, 0);
+            let running = at.parts.iter().filter(|part| !part.is_over());
+            point.rows += running.map(|part| part.worked_off).sum::<u64>();
+            self.timeline.push(point);
+        }
+    }
+
     fn progress(&self) -> Result<BatchProgress> {
         let standing = self.standing().filter(|at| at.caps.money.is_some());
         Ok(BatchProgress {
@@ -656,6 +672,8 @@ impl Running {
         show(&self.progress()?);
         let wall = self.clock.now().since(self.started);
         let mut run = self.tally.summary(wall, &HeldBack::default());
+        self.timeline.end(Point::new(wall, &self.tally, 0));
+        run.timeline = self.timeline.clone();
         run.status = match (&self.stopped_by, self.is_interrupted, self.is_capped) {
             (Some(_), _, _) => Status::Stopped,
             (None, true, _) => Status::Interrupted,
