@@ -110,6 +110,7 @@ pub(super) fn seconds(value: f64) -> String {
     let whole = value.round() as u64;
     match value {
         v if v <= 0.0 => "0\u{a0}s".into(),
+        v if v < 0.000_009_5 => format!("{}\u{a0}µs", number(v * 1e6)),
         v if v < 0.000_95 => format!("{}\u{a0}ms", number(v * 1e3)),
         v if v < 0.9995 => format!("{:.0}\u{a0}ms", v * 1e3),
         v if v < 119.5 => format!("{}\u{a0}s", number(v)),

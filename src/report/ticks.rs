@@ -89,7 +89,11 @@ pub(super) fn log(least: f64, most: f64) -> Axis {
     let is_shown = |value: f64| {
         let power = value.log10();
         let is_decade = (power - power.round()).abs() < 1e-6;
-        if decades <= 2.0 { true } else { is_decade && (decades <= 5.0 || power as i32 % 2 == 0) }
+        if decades <= 2.0 {
+            true
+        } else {
+            is_decade && (decades <= 5.0 || power.round() as i32 % 2 == 0)
+        }
     };
     let marks = inside.into_iter().filter(|value| is_shown(*value));
     Axis {
@@ -155,12 +159,10 @@ mod tests {
             (0.3, 1.4, vec!["200 ms", "500 ms", "1 s", "2 s"]),
             (1.0, 1.0, vec!["1 s", "2 s"]),
             (0.001, 12.0, vec!["1 ms", "10 ms", "100 ms", "1 s", "10 s"]),
-            (0.0, 0.0, vec!["0 ms", "0 ms"]),
+            (0.0, 0.0, vec!["1 µs", "2 µs"]),
         ] {
             let axis = log(least, most);
-            if least > 0.0 {
-                assert_eq!(marks(&axis), shown, "{least} to {most}");
-            }
+            assert_eq!(marks(&axis), shown, "{least} to {most}");
             assert!(axis.from < axis.to && axis.place(axis.from) == 0.0, "{axis:?}");
             let bounds = bounds(&axis, 10);
             assert!(bounds.len() == 11 && bounds.windows(2).all(|two| two[0] < two[1]));

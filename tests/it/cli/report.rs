@@ -5,13 +5,13 @@ use crate::program::{Folder, chats, simulator};
 #[test]
 fn a_run_leaves_what_a_page_needs() {
     let (folder, simulator) = (Folder::new(), simulator());
-    folder.write("in.jsonl", chats(40).replace("\"r7\"", "\"<script>7\""));
+    folder.write("in.jsonl", chats(10).replace("\"r7\"", "\"<script>7\""));
     folder.job().args(["--summary", "s.json"]).to(&simulator.base_url()).run().ended(0);
     let line = &folder.lines("out.jsonl")[0]["x_run"];
     assert!(line["ended"].as_f64().unwrap() > 1.7e9, "{line}");
     let summary: serde_json::Value = serde_json::from_str(&folder.read("s.json")).unwrap();
     let points = summary["timeline"]["points"].as_array().unwrap();
-    assert_eq!((&points.last().unwrap()["rows"], &summary["schema"]), (&40.into(), &1.into()));
+    assert_eq!((&points.last().unwrap()["rows"], &summary["schema"]), (&10.into(), &1.into()));
     let report =
         |more: &[&str]| folder.program().args(["report", "-o", "r.html"]).arg_list(more).run();
     report(&["out.jsonl", "--summary", "s.json", "--title", "My run"])
@@ -19,7 +19,7 @@ fn a_run_leaves_what_a_page_needs() {
         .said(&["wrote r.html"]);
     let page = folder.read("r.html");
     for part in
-        ["<h1>My run</h1>", "40 answered", "Slowest rows", "Cost", "gpt-4o-mini", "&lt;script&gt;7"]
+        ["<h1>My run</h1>", "10 answered", "Slowest rows", "Cost", "gpt-4o-mini", "&lt;script&gt;7"]
     {
         assert!(page.contains(part), "`{part}` is not in {page}");
     }
