@@ -6,7 +6,7 @@ use super::progress::{BatchProgress, BatchSummary, PartProgress};
 use super::run::{BatchRun, Goal, Leave};
 use super::tracked::Tracked;
 use crate::bulk::journal::Journal;
-use crate::bulk::{CapUse, Earlier, Status, Summary, Tally, share};
+use crate::bulk::{CapUse, Earlier, Point, Status, Summary, Tally, Timeline, share};
 use crate::clock::{Clock, Hold, Stage, Time};
 use crate::dispatch::HeldBack;
 use crate::error::{Error, Result};
@@ -25,6 +25,7 @@ pub(super) struct Running {
     started: Time,
     jobs: Vec<(Job, Arc<Tracked>)>,
     pub(super) tally: Tally,
+    timeline: Timeline,
     pub(super) total: u64,
     pub(super) done_before: u64,
     stopped_by: Option<Error>,
@@ -42,6 +43,7 @@ impl Running {
     ) -> Running {
         let clock = run.batches.steps().caller.dispatcher.clock.clone();
         let (hold, started) = (clock.hold(), clock.now());
+        let timeline = Timeline::new(clock.date());
         Running {
             run,
             journal,
@@ -52,6 +54,7 @@ impl Running {
             started,
             jobs: Vec::new(),
             tally: Tally::default(),
+            timeline,
             total: 0,
             done_before: 0,
             stopped_by: None,
@@ -103,7 +106,9 @@ impl Running {
             if self.settle_all()? {
                 batches.shared.wake.raise();
             }
-            show(&self.progress()?);
+            let progress = self.progress()?;
+            self.mark(&progress);
+            show(&progress);
             self.look_for_failures()?;
             if self.stopped_by.is_some() || self.is_over()? {
                 return Ok(());
@@ -196,6 +201,17 @@ impl Running {
         Ok(any)
     }
 
+    /// Puts where the run stands on its timeline: rows that a batch has worked off are done there
+    /// before they are fetched.
+    fn mark(&mut self, at: &BatchProgress) {
+        if self.timeline.is_due(at.elapsed, 0) {
+            let mut point = Point::new(at.elapsed, &self.tally, 0);
+            let running = at.parts.iter().filter(|part| !part.is_over());
+            point.rows += running.map(|part| part.worked_off).sum::<u64>();
+            self.timeline.push(point);
+        }
+    }
+
     fn progress(&self) -> Result<BatchProgress> {
         let standing = self.standing().filter(|at| at.caps.money.is_some());
         Ok(BatchProgress {
@@ -229,6 +245,8 @@ impl Running {
         show(&self.progress()?);
         let wall = self.clock.now().since(self.started);
         let mut run = self.tally.summary(wall, &HeldBack::default());
+        self.timeline.end(Point::new(wall, &self.tally, 0));
+        run.timeline = self.timeline.clone();
         run.status = match (&self.stopped_by, self.is_interrupted, self.is_capped) {
             (Some(_), _, _) => Status::Stopped,
             (None, true, _) => Status::Interrupted,

@@ -158,7 +158,7 @@ impl Running {
             End::Answer(mut result) => {
                 let facts = sums.pay(note, &mut result, case.is_capped);
                 self.tally.count(&result, &facts);
-                write_line(&ticket, &result, &facts, &mut line)?;
+                write_line(&ticket, &result, &facts, None, &mut line)?;
             }
             End::Failure { code, message } => {
                 sums.failed += 1;

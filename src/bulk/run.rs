@@ -9,6 +9,7 @@ use super::record;
 use super::snapshot::{Snapshot, Speed};
 use super::spent::SpentFile;
 use super::summary::{Limit, LimitChange, Status, Summary, Tally};
+use super::timeline::{Point, Timeline, sum};
 use super::under_way::UnderWayFile;
 use crate::api::Caller;
 use crate::clock::{Stage, Stop, Time};
@@ -164,6 +165,7 @@ impl FileRun {
             journal,
             feeding,
             tally: Tally::default(),
+            timeline: Timeline::new(self.caller.dispatcher.clock.date()),
             total,
             most,
             started: now,
@@ -330,6 +332,7 @@ struct Running<'a> {
     journal: Journal,
     feeding: Arc<Feeding>,
     tally: Tally,
+    timeline: Timeline,
     total: Option<u64>,
     /// The most that the rows may use that were to be sent, if it was asked.
     most: Option<Amount>,
@@ -360,6 +363,7 @@ impl Running<'_> {
             if now.since(shown) >= TICK {
                 shown = now;
                 let snapshot = self.snapshot(now);
+                self.mark(&snapshot);
                 show(&snapshot);
             }
             if self.failure.is_none()
@@ -391,7 +395,8 @@ impl Running<'_> {
             result => {
                 let mut text = std::mem::take(&mut self.buffer);
                 text.clear();
-                match record::write(&tag, result, &facts, &mut text) {
+                let ended = Some(self.run.caller.dispatcher.clock.date());
+                match record::write(&tag, result, &facts, ended, &mut text) {
                     Ok(()) => line = Some(text),
                     Err(error) => self.fail(error),
                 }
@@ -444,6 +449,19 @@ impl Running<'_> {
         }
     }
 
+    /// Puts where the run stands on its timeline.
+    fn mark(&mut self, at: &Snapshot) {
+        if self.timeline.is_due(at.elapsed, at.in_flight) {
+            let gate = &self.run.caller.dispatcher.gate;
+            let mut point = Point::new(at.elapsed, &self.tally, at.in_flight);
+            let groups = || self.groups.iter();
+            point.requests_per_minute = sum(groups().map(|group| gate.rates(group).0));
+            point.tokens_per_minute = sum(groups().map(|group| gate.rates(group).1));
+            point.concurrency = sum(groups().map(|g| gate.concurrency(g).map(|most| most as f64)));
+            self.timeline.push(point);
+        }
+    }
+
     fn snapshot(&mut self, now: Time) -> Snapshot {
         let progress = self.pool.progress();
         let rows = &self.tally.rows;
@@ -491,6 +509,8 @@ impl Running<'_> {
         let is_interrupted = self.run.stop.stage() != Stage::Run;
         let wall = now.since(self.started);
         let mut summary = self.tally.summary(wall, &self.pool.held_back());
+        self.timeline.end(Point::new(wall, &self.tally, 0));
+        summary.timeline = std::mem::take(&mut self.timeline);
         summary.status = match (&self.stopped_by, is_interrupted) {
             (Some(Error::OverCap(_)), _) => Status::Capped,
             (Some(_), _) => Status::Stopped,

@@ -1,10 +1,11 @@
 //! What was typed.
 //!
 //! - `shared` - flags that several commands have.
-//! - `run`, `estimate`, `tokens`, `batch`, `simulate` - one command each.
+//! - `run`, `estimate`, `tokens`, `batch`, `report`, `simulate` - one command each.
 
 mod batch;
 mod estimate;
+mod report;
 mod run;
 mod shared;
 mod simulate;
@@ -14,6 +15,7 @@ use clap::{Parser, Subcommand};
 
 pub use batch::{BatchCommand, BatchSteps};
 pub use estimate::Estimate;
+pub use report::Report;
 pub use run::Run;
 pub use shared::{Connection, Fsync, Mode, Rates, Requests, Sending, Spending};
 pub use simulate::{Simulate, SimulatorArgs};
@@ -49,6 +51,8 @@ pub enum Command {
     Tokens(Box<Tokens>),
     /// Single steps of batches: submit, watch, fetch, cancel
     Batch(Box<BatchSteps>),
+    /// Make one page of HTML about a run, from its summary and its output
+    Report(Box<Report>),
     /// Serve an OpenAI-shaped server on this machine
     Simulate(Box<Simulate>),
 }
