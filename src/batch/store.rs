@@ -89,6 +89,14 @@ impl Store {
         Ok(Store { db: Mutex::new(db), folder })
     }
 
+    /// Takes the place of a writer for a moment, and tells the version of the tables.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn check(&self) -> Result<u32> {
+        self.change(|t| t.query_row("PRAGMA user_version", [], |row| row.get(0)))
+    }
+
     fn change<T>(&self, of: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
         let mut db = self.db.lock();
         let behavior = rusqlite::TransactionBehavior::Immediate;

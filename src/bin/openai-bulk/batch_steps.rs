@@ -118,7 +118,7 @@ pub fn recall(args: &Run, client: &Client, format: &Format) -> Result<(), Failur
 /// A single step.
 pub fn steps(args: &BatchSteps) -> Result<ExitCode, Failure> {
     crate::logger::install(&indicatif::MultiProgress::new(), args.talk.quiet, args.talk.verbose);
-    let client = Client::new(run::connect(&args.connection)?)?;
+    let client = Client::new(crate::settings::connect(&args.connection)?)?;
     let batches = open(&client, args.store.as_deref())?;
     let stop = Stop::new();
     signals::watch_quietly(&stop)?;

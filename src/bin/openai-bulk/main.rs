@@ -2,7 +2,9 @@
 
 mod args;
 mod batch_steps;
+mod completions;
 mod control;
+mod doctor;
 mod estimate;
 mod failure;
 mod logger;
@@ -10,6 +12,8 @@ mod machine;
 mod progress;
 mod requests;
 mod run;
+mod settings;
+mod show_config;
 mod signals;
 mod simulate;
 mod table;
@@ -26,6 +30,10 @@ fn main() -> ExitCode {
         args::Command::Tokens(args) => tokens::tokens(args),
         args::Command::Batch(args) => batch_steps::steps(args),
         args::Command::Simulate(args) => simulate::simulate(args),
+        args::Command::Doctor(args) => doctor::doctor(args),
+        args::Command::Config(args) => show_config::show(args),
+        args::Command::Completions(args) => completions::completions(args),
+        args::Command::Man => completions::man(),
     };
     result.unwrap_or_else(|failure| {
         eprintln!("error: {failure}");

@@ -1,16 +1,14 @@
 //! `openai-bulk run`.
 
-use crate::args::{Connection, Fsync, Mode, Rates, Run, Sending};
+use crate::args::{Fsync, Mode, Run};
 use crate::control::Control;
 use crate::failure::{self, Failure};
 use crate::progress::Progress;
-use crate::{batch_steps, estimate, logger, machine, requests, signals, simulate, table};
+use crate::{batch_steps, estimate, logger, machine, requests, settings, signals, table};
 use indicatif::MultiProgress;
 use openai_bulk::bulk::journal;
 use openai_bulk::bulk::{FileRun, Status, Summary};
 use openai_bulk::clock::Stop;
-use openai_bulk::config::{ApiKey, Config};
-use openai_bulk::simulator::Simulator;
 use openai_bulk::usage::Money;
 use openai_bulk::{Client, Error};
 use std::fs;
@@ -18,9 +16,6 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
-
-/// How long the simulator takes unless something else is asked for: long enough to see the run.
-const SIMULATED_LATENCY: &str = "200ms..1500ms";
 
 /// Runs a file of requests into a file of answers.
 pub fn run(args: &Run) -> Result<ExitCode, Failure> {
@@ -34,7 +29,7 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
     // Lives until the run is over.
     let mut simulator = None;
     let model = args.requests.model.as_deref();
-    let config = config(&args.sending, model, !args.dry_run, &mut simulator)?;
+    let config = settings::sending(&args.sending, model, !args.dry_run, &mut simulator)?;
     for warning in config.warnings() {
         log::warn!(target: "openai_bulk::config", "{warning}");
     }
@@ -144,149 +139,6 @@ fn left(summary: &Summary) -> String {
         _ => String::new(),
     };
     format!("{rows} {are} left, {tokens}{money}")
-}
-
-/// The settings of a command that has no others than those of the connection.
-pub fn connect(connection: &Connection) -> Result<Config, Failure> {
-    let config = connected(settings(connection)?, connection);
-    config.validate()?;
-    Ok(config)
-}
-
-fn settings(connection: &Connection) -> Result<Config, Failure> {
-    let mut config = match &connection.env_file {
-        Some(path) => Config::from_env_file(path)?,
-        None => Config::from_env()?,
-    };
-    for setting in &connection.settings {
-        config = set(config, setting)?;
-    }
-    Ok(config)
-}
-
-fn connected(mut config: Config, connection: &Connection) -> Config {
-    if let Some(url) = &connection.base_url {
-        config = config.base_url(url);
-    }
-    if let Some(path) = &connection.api_key_file {
-        config = config.api_key_file(path);
-    }
-    if let Some(path) = &connection.ca_file {
-        config = config.ca_file(path);
-    }
-    if let Some(time) = connection.connect_timeout {
-        config = config.connect_timeout(time);
-    }
-    config
-}
-
-/// The settings: flags before the environment, the environment before the file.
-pub fn config(
-    args: &Sending,
-    model: Option<&str>,
-    needs_key: bool,
-    simulator: &mut Option<Simulator>,
-) -> Result<Config, Failure> {
-    let connection = &args.connection;
-    let mut config = settings(connection)?;
-    let mut files_per_request = 1;
-    if args.simulate {
-        let mut builder = simulate::builder(&args.simulator)?;
-        if args.simulator.latency.is_none() {
-            builder = builder.latency(SIMULATED_LATENCY.parse()?);
-        }
-        let started = builder.start()?;
-        // A real key is never sent to it.
-        let key = ApiKey::new("sk-simulated")?;
-        config = config.api_type("openai").base_url(started.base_url()).api_key(key);
-        *simulator = Some(started);
-        files_per_request = 2;
-    } else {
-        config = connected(config, connection);
-    }
-    if let Some(model) = model {
-        config = config.model(model);
-    }
-    config = limits(args, config);
-    if !needs_key {
-        requests::check_without_key(&config)?;
-        return Ok(config);
-    }
-    config.validate()?;
-    Ok(machine::fit(config, files_per_request))
-}
-
-/// A setting that was typed as `NAME=VALUE`.
-fn set(config: Config, typed: &str) -> Result<Config, Failure> {
-    let Some((name, value)) = typed.split_once('=') else {
-        return Err(Failure::Usage(format!("--set {typed}: write it as NAME=VALUE")));
-    };
-    if name.ends_with("API_KEY") {
-        // What is typed can be read by others on this machine.
-        let ways = "the environment, .env or --api-key-file";
-        return Err(Failure::Usage(format!(
-            "--set {name}: a key comes from {ways}, never from a flag"
-        )));
-    }
-    Ok(config.set(name, value)?)
-}
-
-fn limits(args: &Sending, config: Config) -> Config {
-    let mut config = rates(&args.rates, config);
-    if let Some(most) = args.max_cost {
-        config = config.max_cost(most);
-    }
-    if let Some(most) = args.max_tokens_total {
-        config = config.max_tokens_total(most);
-    }
-    if let Some(path) = &args.prices {
-        config = config.prices_file(path);
-    }
-    if let Some(exact) = args.concurrency {
-        config = config.min_concurrency(exact).max_concurrency(exact);
-    }
-    if let Some(limit) = args.min_concurrency {
-        config = config.min_concurrency(limit);
-    }
-    if let Some(limit) = args.max_concurrency {
-        config = config.max_concurrency(limit);
-    }
-    if let Some(share) = args.hedge {
-        config = config.hedge(share);
-    }
-    if let Some(limit) = args.max_retries {
-        config = config.max_retries(limit);
-    }
-    if let Some(time) = args.timeout {
-        config = config.timeout(time);
-    }
-    if let Some(time) = args.deadline {
-        config = config.deadline(time);
-    }
-    if let Some(time) = args.connection.connect_timeout {
-        config = config.connect_timeout(time);
-    }
-    config
-}
-
-/// The limits of a minute and of a day, as far as they were typed.
-pub fn rates(args: &Rates, mut config: Config) -> Config {
-    if let Some(limit) = args.requests_per_minute {
-        config = config.requests_per_minute(limit);
-    }
-    if let Some(limit) = args.tokens_per_minute {
-        config = config.tokens_per_minute(limit);
-    }
-    if let Some(limit) = args.requests_per_day {
-        config = config.requests_per_day(limit);
-    }
-    if let Some(limit) = args.tokens_per_day {
-        config = config.tokens_per_day(limit);
-    }
-    if !args.limit_group.is_empty() {
-        config = config.limit_groups(args.limit_group.join(","));
-    }
-    config
 }
 
 /// Fails now if the summary cannot be written, before anything is paid for.

@@ -3,7 +3,9 @@
 //! - `batch` - batches and their single steps.
 //! - `cap` - caps of money and tokens.
 //! - `codes` - each exit code.
+//! - `config` - settings from files.
 //! - `control` - limits that change while a run goes on.
+//! - `doctor` - what it finds.
 //! - `estimate` - what a run would cost.
 //! - `input` - each kind of line, each way in, each endpoint.
 //! - `output` - what is written where.
@@ -17,7 +19,9 @@
 mod batch;
 mod cap;
 mod codes;
+mod config;
 mod control;
+mod doctor;
 mod estimate;
 mod input;
 mod invalid;

@@ -1,6 +1,6 @@
 //! What was typed for `estimate`.
 
-use super::shared::{Rates, Requests, Talk};
+use super::shared::{Files, Rates, Requests, Talk};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -48,9 +48,8 @@ pub struct Estimate {
     /// Prices that go before those that are built in, in this program's format or in LiteLLM's
     #[arg(long, value_name = "FILE", help_heading = "Money")]
     pub prices: Option<PathBuf>,
-    /// File of settings to read instead of ./.env
-    #[arg(long, value_name = "FILE", help_heading = "Settings")]
-    pub env_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub files: Files,
     #[command(flatten)]
     pub talk: Talk,
 }

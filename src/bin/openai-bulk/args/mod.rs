@@ -1,9 +1,13 @@
 //! What was typed.
 //!
 //! - `shared` - flags that several commands have.
-//! - `run`, `estimate`, `tokens`, `batch`, `simulate` - one command each.
+//! - `run`, `estimate`, `tokens`, `batch`, `simulate`, `doctor`, `config`, `completions` - one command
+//!   each.
 
 mod batch;
+mod completions;
+mod config;
+mod doctor;
 mod estimate;
 mod run;
 mod shared;
@@ -13,21 +17,42 @@ mod tokens;
 use clap::{Parser, Subcommand};
 
 pub use batch::{BatchCommand, BatchSteps};
+pub use completions::Completions;
+pub use config::Config;
+pub use doctor::Doctor;
 pub use estimate::Estimate;
 pub use run::Run;
-pub use shared::{Connection, Fsync, Mode, Rates, Requests, Sending};
+pub use shared::{Connection, Files, Fsync, Mode, Rates, Requests, Sending};
 pub use simulate::{Simulate, SimulatorArgs};
 pub use tokens::{Kind, Tokens};
 
 /// Sends very many requests to OpenAI, or to a server of its shape, and loses none.
 #[derive(Debug, Parser)]
-#[command(name = "openai-bulk", version, about, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "openai-bulk", version, after_help = START, after_long_help = MANUAL, max_term_width = 100)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
 }
 
-const EXIT_CODES: &str = "\
+const START: &str = "\
+Try it, without a key and without a network:
+  openai-bulk run examples/questions.jsonl -o answers.jsonl --simulate
+
+`openai-bulk --help` has examples and the exit codes, `openai-bulk run --help` all of a run.";
+
+const MANUAL: &str = "\
+First steps:
+  Look whether all is well: key, server, limits, disk
+    openai-bulk doctor
+  See what a file would cost, and how long it would take
+    openai-bulk estimate requests.jsonl
+  Send it; the same command again sends what is missing
+    openai-bulk run requests.jsonl -o answers.jsonl --max-cost 5.00
+  The same by tomorrow, at half the price
+    openai-bulk run requests.jsonl -o answers.jsonl --mode batch
+
+A line of requests.jsonl is a line of the Batch API, a bare request, or {\"prompt\": \"...\"}.
+
 Exit codes:
   0    every row succeeded
   1    configuration, or a file that cannot be read or written
@@ -51,4 +76,12 @@ pub enum Command {
     Batch(Box<BatchSteps>),
     /// Serve an OpenAI-shaped server on this machine
     Simulate(Box<Simulate>),
+    /// Look at everything that a run needs, and say what to do about what is wrong
+    Doctor(Box<Doctor>),
+    /// Show the settings, and where each came from
+    Config(Box<Config>),
+    /// Write the completions for a shell
+    Completions(Completions),
+    /// Write the manual page
+    Man,
 }

@@ -169,9 +169,8 @@ pub struct Connection {
     /// File that holds the key
     #[arg(long, value_name = "FILE", global = true)]
     pub api_key_file: Option<PathBuf>,
-    /// File of settings to read instead of ./.env
-    #[arg(long, value_name = "FILE", global = true)]
-    pub env_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub files: Files,
     /// Any other setting by its name in the environment, such as OPENAI_BACKOFF_CAP=5s
     #[arg(long = "set", value_name = "NAME=VALUE", global = true)]
     pub settings: Vec<String>,
@@ -181,6 +180,20 @@ pub struct Connection {
     /// Certificates (PEM) to trust besides the system's
     #[arg(long, value_name = "FILE", global = true)]
     pub ca_file: Option<PathBuf>,
+}
+
+/// Which files settings are read from.
+#[derive(Debug, Default, Args)]
+pub struct Files {
+    /// File of variables to read instead of ./.env
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Settings")]
+    pub env_file: Option<PathBuf>,
+    /// File of settings (TOML) to read instead of the project's openai-bulk.toml and the user's
+    #[arg(long = "config", value_name = "FILE", global = true, help_heading = "Settings")]
+    pub config_file: Option<PathBuf>,
+    /// Let [profile.NAME] of a file of settings go before the rest of it
+    #[arg(long, value_name = "NAME", global = true, help_heading = "Settings")]
+    pub profile: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,6 @@
 //! What was typed for `tokens`.
 
-use super::shared::{Requests, Talk};
+use super::shared::{Files, Requests, Talk};
 use clap::{Args, ValueEnum};
 use openai_bulk::usage::Encoding;
 use std::path::PathBuf;
@@ -41,6 +41,8 @@ pub struct Tokens {
     pub skip_invalid: bool,
     #[command(flatten)]
     pub requests: Requests,
+    #[command(flatten)]
+    pub files: Files,
     #[command(flatten)]
     pub talk: Talk,
 }

@@ -1,0 +1,20 @@
+//! What was typed for `completions`.
+
+use clap::Args;
+use clap_complete::Shell;
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  bash        openai-bulk completions bash > ~/.local/share/bash-completion/completions/openai-bulk
+  zsh         openai-bulk completions zsh > ~/.zfunc/_openai-bulk      (with ~/.zfunc in fpath)
+  fish        openai-bulk completions fish > ~/.config/fish/completions/openai-bulk.fish
+  PowerShell  openai-bulk completions powershell >> $PROFILE";
+
+/// What completions need.
+#[derive(Debug, Args)]
+#[command(after_long_help = COMPLETIONS_EXAMPLES)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
