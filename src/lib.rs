@@ -3,6 +3,7 @@
 
 // In the order of the layers, lowest first: a module names only itself and those before it.
 pub mod error;
+pub mod logs;
 pub mod clock;
 pub mod wire;
 pub mod policy;

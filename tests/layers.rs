@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 /// Lowest first: a module names only itself and what stands before it.
 const LAYERS: &[&str] = &[
     "error",
+    "logs",
     "clock",
     "wire",
     "policy",

@@ -16,6 +16,7 @@ use crate::bulk::{
 use crate::clock::{Clock, Stop, Time};
 use crate::dispatch::{Facts, HeldBack};
 use crate::error::{Error, Result};
+use crate::logs as key;
 use crate::usage::{Amount, Capped, Caps, Money, Most, Purse, Reach, Weight};
 use crate::wire::row::{Format, Row, RowError, id_hash};
 use std::collections::{HashMap, HashSet};
@@ -331,7 +332,7 @@ impl Running {
         job.is_planned = true;
         batches.store().add_parts(&mut parts)?;
         batches.store().save_job(&job)?;
-        log::info!(target: "openai_bulk::batch", job = short(&job.name), rows = job.rows, parts = parts.len(); "the rows are in parts");
+        log::info!(target: "openai_bulk::batch", {key::JOB} = short(&job.name), {key::ROWS} = job.rows, {key::PARTS} = parts.len(); "the rows are in parts");
         if let Some(first) = parts.first() {
             steps.tell(first, "plan", Moment::Kept);
         }
@@ -591,7 +592,7 @@ impl Running {
             Ok(())
         })?;
         if oddities.any() && part.faults.is_empty() {
-            log::warn!(target: "openai_bulk::batch", part = part.number, unreadable = oddities.unreadable, unknown = oddities.unknown, repeated = oddities.repeated, missing = oddities.missing; "lines of the results are odd");
+            log::warn!(target: "openai_bulk::batch", {key::PART} = part.number, {key::UNREADABLE} = oddities.unreadable, {key::UNKNOWN} = oddities.unknown, {key::REPEATED} = oddities.repeated, {key::MISSING} = oddities.missing; "lines of the results are odd");
         }
         (part.succeeded, part.failed, part.left) = (succeeded, failed, left);
         self.journal.flush(self.clock.now())?;
@@ -616,7 +617,7 @@ impl Running {
         }
         part.enter(State::Done, steps.now());
         batches.store().replace(&part, &mut others)?;
-        log::info!(target: "openai_bulk::batch", part = part.number, succeeded = succeeded, failed = failed, left = left; "fetched -> done");
+        log::info!(target: "openai_bulk::batch", {key::PART} = part.number, {key::SUCCEEDED} = succeeded, {key::FAILED} = failed, {key::LEFT} = left; "fetched -> done");
         // What a batch that is gone has cost nobody can tell.
         tracked.settle(&part, (!is_gone).then_some(sums.used()));
         steps.tell(&part, "settle", Moment::Kept);

@@ -12,6 +12,7 @@ use crate::api::Caller;
 use crate::clock::{Hold, Stop};
 use crate::dispatch::{Call, Reply};
 use crate::error::{Error, Result, TimeoutStage, Undecodable};
+use crate::logs as key;
 use crate::transport::{Form, Method, Transfer};
 use crate::wire::batch::{BatchFault, BatchObject, read_batch, read_batches, read_file};
 use parking_lot::Mutex;
@@ -159,7 +160,7 @@ impl Steps {
         part.enter(state, self.now());
         self.store.save(part)?;
         if from != state {
-            log::info!(target: "openai_bulk::batch", part = part.number, rows = part.rows, batch = part.batch_id.as_deref().unwrap_or("-"); "{from} -> {state} ({step})");
+            log::info!(target: "openai_bulk::batch", {key::PART} = part.number, {key::ROWS} = part.rows, {key::BATCH} = part.batch_id.as_deref().unwrap_or("-"); "{from} -> {state} ({step})");
         }
         Ok(())
     }
@@ -251,7 +252,7 @@ impl Steps {
             if let Some(found) =
                 page.batches.iter().find(|batch| batch.metadata.get(MARK) == Some(&mark))
             {
-                log::warn!(target: "openai_bulk::batch", part = part.number, batch = found.id.as_str(); "a batch was made and not recorded: it is adopted");
+                log::warn!(target: "openai_bulk::batch", {key::PART} = part.number, {key::BATCH} = found.id.as_str(); "a batch was made and not recorded: it is adopted");
                 self.record(part, found, "found")?;
                 self.tell(part, "find", Moment::Kept);
                 return Ok(());
@@ -288,7 +289,7 @@ impl Steps {
         let reply = match reply {
             Err(error) if error.status() == Some(404) && part.failures + 1 >= GONE => {
                 part.trouble = Some(format!("the batch is gone: {error}"));
-                log::error!(target: "openai_bulk::batch", part = part.number, batch = id.as_str(); "the server no longer knows the batch");
+                log::error!(target: "openai_bulk::batch", {key::PART} = part.number, {key::BATCH} = id.as_str(); "the server no longer knows the batch");
                 return self.enter(part, State::Fetched, "gone");
             }
             reply => reply?,
@@ -296,7 +297,7 @@ impl Steps {
         self.tell(part, "poll", Moment::Acted);
         let batch = read_batch(&reply.body).map_err(unreadable)?;
         if part.status.as_deref() != Some(&batch.status) {
-            log::info!(target: "openai_bulk::batch", part = part.number, batch = id.as_str(), done = batch.counts.completed, of = batch.counts.total; "{} -> {}", part.status.as_deref().unwrap_or("-"), batch.status);
+            log::info!(target: "openai_bulk::batch", {key::PART} = part.number, {key::BATCH} = id.as_str(), {key::SUCCEEDED} = batch.counts.completed, {key::ROWS} = batch.counts.total; "{} -> {}", part.status.as_deref().unwrap_or("-"), batch.status);
         }
         take(part, &batch);
         part.status = Some(batch.status.clone());
@@ -330,7 +331,7 @@ impl Steps {
         match refusal(&batch.errors) {
             Refusal::Queue(limit) => {
                 if let Some(limit) = limit {
-                    log::warn!(target: "openai_bulk::batch", model = part.model.as_str(), limit = limit; "the server's queue takes so many tokens");
+                    log::warn!(target: "openai_bulk::batch", {key::REQUEST_MODEL} = part.model.as_str(), {key::QUEUE} = limit; "the server's queue takes so many tokens");
                     self.store.learn(&self.account, &part.model, limit, self.now())?;
                 }
                 part.refusals += 1;
@@ -380,7 +381,7 @@ impl Steps {
         old.enter(State::Split, now);
         self.tell(part, "split", Moment::Acted);
         self.store.replace(&old, &mut parts)?;
-        log::info!(target: "openai_bulk::batch", part = part.number, into = parts.len(); "the part is split");
+        log::info!(target: "openai_bulk::batch", {key::PART} = part.number, {key::PARTS} = parts.len(); "the part is split");
         if let Some(id) = &part.file_id {
             let _ = self.delete(id);
         }
@@ -430,7 +431,7 @@ impl Steps {
             let Some(id) = id else { continue };
             match self.download(id, &path) {
                 Err(error) if error.status() == Some(404) && part.failures + 1 >= GONE => {
-                    log::error!(target: "openai_bulk::batch", part = part.number, file = id.as_str(); "a file of results is gone: {error}");
+                    log::error!(target: "openai_bulk::batch", {key::PART} = part.number, {key::FILE} = id.as_str(), {key::ERROR_MESSAGE}:% = error; "a file of results is gone");
                     let _ = fs::remove_file(&path);
                 }
                 downloaded => downloaded?,
@@ -473,7 +474,7 @@ impl Steps {
                     Err(Error::Cancelled) => return Err(Error::Cancelled),
                     Err(error) if part.failures + 1 < CLEANINGS => return Err(error),
                     Err(error) => {
-                        log::warn!(target: "openai_bulk::batch", file = id.as_str(); "a file stays at the server: {error}");
+                        log::warn!(target: "openai_bulk::batch", {key::FILE} = id.as_str(), {key::ERROR_MESSAGE}:% = error; "a file stays at the server");
                     }
                     Ok(()) => {}
                 }
@@ -525,7 +526,7 @@ impl Steps {
         }
         part.failures += 1;
         part.trouble = Some(error.to_string());
-        log::warn!(target: "openai_bulk::batch", part = part.number, state = part.state.name(), failures = part.failures; "{error}");
+        log::warn!(target: "openai_bulk::batch", {key::PART} = part.number, {key::STATE} = part.state.name(), {key::FAILURES} = part.failures; "{error}");
         let is_refused =
             matches!(&error, Error::Api(e) if (400..500).contains(&e.status) && !e.retryable);
         if is_refused && matches!(part.state, State::Uploading | State::Uploaded) {

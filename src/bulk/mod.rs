@@ -13,6 +13,7 @@
 //! - `record` - the line of output that a row ends in.
 //! - `snapshot` - where a run stands.
 //! - `summary` - what a run did.
+//! - `metrics` - the same as Prometheus reads it.
 
 mod costs;
 mod earlier;
@@ -20,6 +21,7 @@ pub mod estimate;
 mod feeder;
 pub mod input;
 pub mod journal;
+pub mod metrics;
 mod par;
 mod record;
 mod results;
@@ -32,6 +34,7 @@ pub(crate) use costs::share;
 pub use costs::{CapUse, Compared, Costs, ModelCost};
 pub(crate) use earlier::Earlier;
 pub(crate) use feeder::Ticket;
+pub use metrics::Metrics;
 pub use par::{ParRequests, ParSend};
 pub(crate) use record::{write as write_line, write_failure};
 pub use results::{Bulk, Outcome, Results};

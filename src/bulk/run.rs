@@ -5,14 +5,16 @@ use super::earlier::Earlier;
 use super::feeder::{self, Feeding, Ticket};
 use super::input::{DuplicateGuard, Source, check};
 use super::journal::{Fsync, Journal, Known, Options};
+use super::metrics::{Metrics, MetricsFile};
 use super::record;
 use super::snapshot::{Snapshot, Speed};
 use super::spent::SpentFile;
 use super::summary::{Limit, LimitChange, Status, Summary, Tally};
 use crate::api::Caller;
 use crate::clock::{Stage, Stop, Time};
-use crate::dispatch::{Delivered, Pool, PoolOptions};
+use crate::dispatch::{Delivered, Facts, Pool, PoolOptions, Reply};
 use crate::error::Error;
+use crate::logs as key;
 use crate::usage::{Amount, Capped, Caps, Money, Most, Purse, Reach, Standing};
 use crate::wire::row::{Format, Row};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +39,7 @@ pub struct FileRun {
     fsync: Fsync,
     window: Option<usize>,
     caps: Caps,
+    metrics: Option<PathBuf>,
     stop: Stop,
 }
 
@@ -58,6 +61,7 @@ impl FileRun {
             fsync: Fsync::Interval(Duration::from_secs(1)),
             window: None,
             caps: Caps::default(),
+            metrics: None,
             stop: Stop::new(),
         }
     }
@@ -115,6 +119,13 @@ impl FileRun {
         self
     }
 
+    /// Writes how the run stands to this file, as Prometheus reads it: at its start, every
+    /// [`EVERY`](super::metrics::EVERY) and at its end. Default: none.
+    pub fn metrics_file(mut self, path: impl Into<PathBuf>) -> FileRun {
+        self.metrics = Some(path.into());
+        self
+    }
+
     /// Ends the run early. Default: a stop that nobody holds.
     pub fn stop(mut self, stop: &Stop) -> FileRun {
         self.stop = stop.clone();
@@ -135,6 +146,10 @@ impl FileRun {
         }
         let Opened { mut journal, total, most } = self.open(&source)?;
         journal.probe()?;
+        let mut metrics = self.metrics.take().map(MetricsFile::new);
+        if let Some(file) = &mut metrics {
+            file.write(&Metrics::new(), Duration::ZERO)?;
+        }
         let (purse, earlier) = self.purse(&journal)?;
         let options = PoolOptions::new(self.window, &self.stop).purse(purse.clone());
         let (pool, intake) = Pool::start(self.caller.dispatcher.clone(), options);
@@ -151,6 +166,7 @@ impl FileRun {
         });
         let now = self.caller.dispatcher.clock.now();
         let mut running = Running {
+            metrics,
             is_streamed_in_order: self.is_ordered && journal.is_sink(),
             run: &self,
             pool,
@@ -185,7 +201,7 @@ impl FileRun {
             if !journal.is_sink() {
                 let read = || Earlier::read(&self.output, &dispatcher.prices, self.caps);
                 if let Err(error) = file.set_aside(|| Ok(read()?.amount)) {
-                    log::warn!(target: "openai_bulk::run", error:% = error; "a later cap may not know of all that was spent");
+                    log::warn!(target: "openai_bulk::run", {key::ERROR_MESSAGE}:% = error; "a later cap may not know of all that was spent");
                 }
             }
             return Ok((None, Earlier::default()));
@@ -250,6 +266,27 @@ impl FileRun {
             Some(error) => Err(error),
             None => Ok(Opened { journal, total: Some(checked.rows + checked.total()), most }),
         }
+    }
+}
+
+/// One record for the end of each row.
+fn log_row(tag: &Ticket, result: &Result<Reply, Error>, facts: &Facts) {
+    const TARGET: &str = "openai_bulk::row";
+    match result {
+        Ok(reply) => log::debug!(
+            target: TARGET,
+            {key::LINE} = tag.line, {key::REQUEST_MODEL} = &*tag.asked,
+            {key::RESPONSE_MODEL} = reply.peek.model.as_deref(), {key::ATTEMPT} = facts.attempts,
+            {key::DURATION} = facts.latency.as_secs_f64(), {key::WAIT} = facts.waited.as_secs_f64();
+            "row answered"
+        ),
+        Err(error) => log::debug!(
+            target: TARGET,
+            {key::LINE} = tag.line, {key::REQUEST_MODEL} = &*tag.asked,
+            {key::ATTEMPT} = facts.attempts, {key::WAIT} = facts.waited.as_secs_f64(),
+            {key::ERROR_TYPE} = super::summary::kind(error).as_str();
+            "row not answered"
+        ),
     }
 }
 
@@ -319,6 +356,7 @@ impl<'a> Unpriced<'a> {
 /// A run while it goes on.
 struct Running<'a> {
     run: &'a FileRun,
+    metrics: Option<MetricsFile>,
     pool: Pool<Ticket>,
     /// The run's own purse, if it has a cap of its own.
     purse: Option<Arc<Purse>>,
@@ -358,6 +396,7 @@ impl Running<'_> {
                 shown = now;
                 let snapshot = self.snapshot(now);
                 show(&snapshot);
+                self.write_metrics(&snapshot);
             }
             if self.failure.is_none()
                 && let Some(error) = self.feeding.failure()
@@ -376,6 +415,7 @@ impl Running<'_> {
             self.groups.insert(group.clone());
         }
         self.tally.count(&result, &facts);
+        log_row(&tag, &result, &facts);
         if let Ok(reply) = &result {
             let prices = &self.run.caller.dispatcher.prices;
             self.tally.costs.compare(reply, prices, &tag.asked, tag.weight);
@@ -467,6 +507,26 @@ impl Running<'_> {
         }
     }
 
+    /// Writes how the run stands, if that is wanted and due. A file that cannot be written any more
+    /// is no reason to end a run.
+    fn write_metrics(&mut self, now: &Snapshot) {
+        let Some(mut file) = self.metrics.take_if(|file| file.is_due(now.elapsed)) else { return };
+        let mut summary = self.tally.summary(now.elapsed, &self.pool.held_back());
+        summary.rows.total = self.total.unwrap_or_else(|| self.feeding.read());
+        summary.rows.done_before = now.done_before;
+        summary.cost.cap = self.standing().as_ref().map(CapUse::new);
+        summary.rate.limits = self.limits();
+        let _ = file.write(&Metrics::new().summary(&summary).snapshot(now), now.elapsed);
+        self.metrics = Some(file);
+    }
+
+    /// The limits in force, by limit group.
+    fn limits(&self) -> BTreeMap<String, Limit> {
+        let gate = &self.run.caller.dispatcher.gate;
+        let limit = |group: &Arc<str>| (group.to_string(), Limit::new(gate.rates(group)));
+        self.groups.iter().map(limit).collect()
+    }
+
     /// Where the purse stands that the run spends from.
     fn standing(&self) -> Option<Standing> {
         let purse = self.purse.as_ref().or(self.run.caller.dispatcher.purse.as_ref());
@@ -517,10 +577,7 @@ impl Running<'_> {
         summary.cost.cap = self.standing().as_ref().map(CapUse::new);
         let prices = &self.run.caller.dispatcher.prices;
         summary.cost.prices_as_of = prices.as_of().map(str::to_owned);
-        for group in &self.groups {
-            let rates = self.run.caller.dispatcher.gate.rates(group);
-            summary.rate.limits.insert(group.to_string(), Limit::new(rates));
-        }
+        summary.rate.limits = self.limits();
         let (changes, dropped) = self.run.caller.dispatcher.gate.journal();
         let since = changes.iter().filter(|change| change.at >= self.started);
         summary.limit_changes = since.map(|c| LimitChange::new(c, self.started)).collect();
@@ -528,6 +585,9 @@ impl Running<'_> {
         let is_sink = self.journal.is_sink();
         if summary.status == Status::Finished {
             self.journal.finish(self.run.is_ordered)?;
+        }
+        if let Some(file) = &mut self.metrics {
+            file.write(&Metrics::new().summary(&summary).ended(summary.status), wall)?;
         }
         if let Some(purse) = self.purse.filter(|_| !is_sink) {
             self.run.end_spending(&purse)?;
@@ -540,7 +600,7 @@ impl Running<'_> {
         if self.journal.unwritten() == 0 || self.journal.retry_flush().is_ok() {
             return error;
         }
-        log::error!(target: "openai_bulk::run", bytes = self.journal.unwritten(); "answers that were paid for could not be written");
+        log::error!(target: "openai_bulk::run", {key::BYTES} = self.journal.unwritten(); "answers that were paid for could not be written");
         error
     }
 }

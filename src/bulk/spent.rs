@@ -1,6 +1,7 @@
 //! The most that may have been spent for an output, in a file beside it.
 
 use crate::error::Error;
+use crate::logs as key;
 use crate::usage::{Amount, Money};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
@@ -96,7 +97,7 @@ impl SpentFile {
         Ok(move |amount| {
             if let Err(error) = write(&mut file, amount, false) {
                 // The answers are more important, and their own file will say the same.
-                log::warn!(target: "openai_bulk::run", error:% = error; "{} could not be written", path.display());
+                log::warn!(target: "openai_bulk::run", {key::ERROR_MESSAGE}:% = error; "{} could not be written", path.display());
             }
         })
     }

@@ -1,6 +1,7 @@
 //! `openai-bulk batch`, and `run --mode batch`.
 
 use crate::args::{BatchCommand, BatchSteps, Fsync, Run};
+use crate::batch_metrics::BatchMetrics;
 use crate::failure::{self, Failure};
 use crate::requests::{aligned, print};
 use crate::{run, signals, table};
@@ -55,9 +56,18 @@ pub fn run(
 ) -> Result<Option<ExitCode>, Failure> {
     let batches = open(client, args.ways.store.as_deref())?;
     let mut lines = Lines::new(args.talk.quiet);
+    let mut metrics = args.writing.metrics_file.as_deref().map(BatchMetrics::start).transpose()?;
     let summary = job(args, &batches, format, client.config(), stop)
         .resubmit(!args.ways.rest_live)
-        .run(|now| lines.show(now))?;
+        .run(|now| {
+            lines.show(now);
+            if let Some(metrics) = &mut metrics {
+                metrics.show(now);
+            }
+        })?;
+    if let Some(metrics) = metrics {
+        metrics.end(&summary)?;
+    }
     let is_left = summary.run.rows.not_sent > 0 && summary.run.stopped_by.is_none();
     let goes_on = args.ways.rest_live && is_left && !stop.is_stopped();
     if let Some(path) = args.writing.summary.as_ref().filter(|_| !goes_on) {

@@ -1,12 +1,14 @@
 //! The program: arguments in, library calls, results out.
 
 mod args;
+mod batch_metrics;
 mod batch_steps;
 mod completions;
 mod control;
 mod doctor;
 mod estimate;
 mod failure;
+mod log_file;
 mod logger;
 mod machine;
 mod progress;
@@ -24,7 +26,19 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = args::Cli::parse();
-    let result = match &cli.command {
+    let code = command(&cli).unwrap_or_else(|failure| {
+        eprintln!("error: {failure}");
+        failure.exit_code()
+    });
+    log_file::flush();
+    code
+}
+
+fn command(cli: &args::Cli) -> Result<ExitCode, failure::Failure> {
+    if let Some(path) = &cli.log_file {
+        log_file::open(path, cli.log_level)?;
+    }
+    match &cli.command {
         args::Command::Run(args) => run::run(args),
         args::Command::Estimate(args) => estimate::estimate(args),
         args::Command::Tokens(args) => tokens::tokens(args),
@@ -34,9 +48,5 @@ fn main() -> ExitCode {
         args::Command::Config(args) => show_config::show(args),
         args::Command::Completions(args) => completions::completions(args),
         args::Command::Man => completions::man(),
-    };
-    result.unwrap_or_else(|failure| {
-        eprintln!("error: {failure}");
-        failure.exit_code()
-    })
+    }
 }

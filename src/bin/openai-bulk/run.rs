@@ -52,7 +52,7 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
     let mut control = args.sending.control.clone().map(|path| Control::new(path, &client));
     machine::survive_file_limits();
     let mut progress = Progress::new(&bars, args.talk.quiet);
-    let result = FileRun::new(client.caller().clone(), &args.input, &args.output)
+    let mut file_run = FileRun::new(client.caller().clone(), &args.input, &args.output)
         .format(format)
         .ordered(args.writing.ordered)
         .fresh(args.writing.fresh)
@@ -64,13 +64,16 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
         })
         .max_cost(caps.money)
         .max_tokens_total(caps.tokens)
-        .stop(&stop)
-        .run(|snapshot| {
-            if let Some(control) = &mut control {
-                control.look(snapshot.elapsed);
-            }
-            progress.show(snapshot);
-        });
+        .stop(&stop);
+    if let Some(path) = &args.writing.metrics_file {
+        file_run = file_run.metrics_file(path);
+    }
+    let result = file_run.run(|snapshot| {
+        if let Some(control) = &mut control {
+            control.look(snapshot.elapsed);
+        }
+        progress.show(snapshot);
+    });
     progress.finish();
     let summary = result?;
     if let Some(path) = &args.writing.summary {

@@ -8,6 +8,7 @@
 //! - `doctor` - what it finds.
 //! - `estimate` - what a run would cost.
 //! - `input` - each kind of line, each way in, each endpoint.
+//! - `logs` - logs and metrics.
 //! - `output` - what is written where.
 //! - `resume` - the same command again.
 //! - `invalid` - input that is refused, before anything is sent.
@@ -26,6 +27,7 @@ mod estimate;
 mod input;
 mod invalid;
 mod killed;
+mod logs;
 mod output;
 mod resume;
 mod secret;

@@ -15,6 +15,7 @@ mod simulate;
 mod tokens;
 
 use clap::{Parser, Subcommand};
+use std::path::PathBuf;
 
 pub use batch::{BatchCommand, BatchSteps};
 pub use completions::Completions;
@@ -32,6 +33,19 @@ pub use tokens::{Kind, Tokens};
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
+    /// Append log records to this file, as JSON Lines
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Messages")]
+    pub log_file: Option<PathBuf>,
+    /// What goes into the log file; debug has a record for each attempt and each row
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        global = true,
+        requires = "log_file",
+        default_value = "info",
+        help_heading = "Messages"
+    )]
+    pub log_level: log::LevelFilter,
 }
 
 const START: &str = "\

@@ -69,6 +69,10 @@ pub struct Writing {
     /// Write a summary as JSON
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub summary: Option<PathBuf>,
+    /// Write how the run stands every 5 seconds and at its end, in Prometheus' text format; for the
+    /// textfile collector of node_exporter
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub metrics_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

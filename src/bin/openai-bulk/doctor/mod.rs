@@ -15,8 +15,9 @@ mod there;
 use crate::args::Doctor;
 use crate::failure::{CONFIGURATION, Failure};
 use crate::requests::print;
-use crate::settings;
+use crate::{logger, settings};
 use finding::{Finding, Level};
+use indicatif::MultiProgress;
 use openai_bulk::Client;
 use openai_bulk::clock::{Clock, SystemClock};
 use openai_bulk::config::Config;
@@ -24,6 +25,7 @@ use std::process::ExitCode;
 
 /// Looks, and tells.
 pub fn doctor(args: &Doctor) -> Result<ExitCode, Failure> {
+    logger::install(&MultiProgress::new(), false, 0);
     let findings = look(args);
     let is_ill = findings.iter().any(|finding| finding.level == Level::Error);
     print(&if args.json { finding::json(&findings) } else { finding::table(&findings) })?;
