@@ -16,7 +16,10 @@ pub mod batch;
 pub mod config;
 pub mod client;
 #[cfg(feature = "simulator")]
+#[cfg_attr(docsrs, doc(cfg(feature = "simulator")))]
 pub mod simulator;
+
+pub mod guide;
 
 pub use client::{Client, ClientBuilder};
 pub use config::Config;

@@ -16,9 +16,14 @@ pub(super) fn warning(name: &str) -> Option<String> {
     if !ours || find(name).is_some() {
         return None;
     }
-    let meant = OTHER_NAMES.iter().find(|(other, _)| *other == name).map(|(_, meant)| *meant);
-    let meant = meant.or_else(|| nearest(name))?;
+    let meant = meant(name)?;
     Some(format!("{name} is not read; was {meant} meant?"))
+}
+
+/// The setting that a name which is none was most likely meant for.
+pub(super) fn meant(name: &str) -> Option<&'static str> {
+    let other = OTHER_NAMES.iter().find(|(other, _)| *other == name).map(|(_, meant)| *meant);
+    other.or_else(|| nearest(name))
 }
 
 fn nearest(name: &str) -> Option<&'static str> {

@@ -1,5 +1,6 @@
 //! The program: arguments in, library calls, results out.
 
+mod advice;
 mod args;
 mod batch_metrics;
 mod batch_steps;
@@ -28,6 +29,9 @@ fn main() -> ExitCode {
     let cli = args::Cli::parse();
     let code = command(&cli).unwrap_or_else(|failure| {
         eprintln!("error: {failure}");
+        if let Some(advice) = advice::advice(&failure) {
+            eprintln!("  -> {advice}");
+        }
         failure.exit_code()
     });
     log_file::flush();

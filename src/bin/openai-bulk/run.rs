@@ -4,7 +4,7 @@ use crate::args::{Fsync, Mode, Run};
 use crate::control::Control;
 use crate::failure::{self, Failure};
 use crate::progress::Progress;
-use crate::{batch_steps, estimate, logger, machine, requests, settings, signals, table};
+use crate::{advice, batch_steps, estimate, logger, machine, requests, settings, signals, table};
 use indicatif::MultiProgress;
 use openai_bulk::bulk::journal;
 use openai_bulk::bulk::{FileRun, Status, Summary};
@@ -100,6 +100,7 @@ pub fn end(args: &Run, summary: &Summary) -> ExitCode {
     }
     if let Some(reason) = &summary.stopped_by {
         eprintln!("error: the run was stopped: {reason}{resume}");
+        tell(advice::about_stop(reason).as_deref());
         return ExitCode::from(failure::STOPPED);
     }
     if summary.status == Status::Interrupted {
@@ -113,9 +114,16 @@ pub fn end(args: &Run, summary: &Summary) -> ExitCode {
         let (rows, errors) =
             if failed == 1 { ("row", "its error is") } else { ("rows", "their errors are") };
         eprintln!("{failed} {rows} failed: {errors} in the output{resume}");
+        tell(advice::about_rows(summary));
         return ExitCode::from(failure::SOME_FAILED);
     }
     ExitCode::SUCCESS
+}
+
+fn tell(advice: Option<&str>) {
+    if let Some(advice) = advice {
+        eprintln!("  -> {advice}");
+    }
 }
 
 /// What a run that was capped leaves.

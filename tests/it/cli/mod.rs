@@ -1,5 +1,6 @@
 //! The program, run as a user runs it: real processes against a simulator in this one.
 //!
+//! - `advice` - likely mistakes, and what is said to do.
 //! - `batch` - batches and their single steps.
 //! - `cap` - caps of money and tokens.
 //! - `codes` - each exit code.
@@ -17,6 +18,7 @@
 //! - `signals` - Ctrl-C.
 //! - `tokens` - counting without sending.
 
+mod advice;
 mod batch;
 mod cap;
 mod codes;

@@ -1,6 +1,6 @@
 //! What was typed for `batch`.
 
-use super::shared::{Connection, Requests, Talk};
+use super::shared::{Connection, MORE, Requests, Talk};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ Examples:
 
 /// What the steps of batches need.
 #[derive(Debug, Args)]
-#[command(after_help = BATCH_EXAMPLES)]
+#[command(after_help = MORE, after_long_help = BATCH_EXAMPLES)]
 pub struct BatchSteps {
     #[command(subcommand)]
     pub command: BatchCommand,

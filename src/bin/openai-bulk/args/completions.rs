@@ -1,5 +1,6 @@
 //! What was typed for `completions`.
 
+use super::shared::MORE;
 use clap::Args;
 use clap_complete::Shell;
 
@@ -12,7 +13,7 @@ Examples:
 
 /// What completions need.
 #[derive(Debug, Args)]
-#[command(after_long_help = COMPLETIONS_EXAMPLES)]
+#[command(after_help = MORE, after_long_help = COMPLETIONS_EXAMPLES)]
 pub struct Completions {
     /// The shell
     #[arg(value_enum)]

@@ -1,6 +1,6 @@
 //! What was typed for `config`.
 
-use super::shared::Connection;
+use super::shared::{Connection, MORE};
 use clap::Args;
 
 const CONFIG_EXAMPLES: &str = "\
@@ -30,7 +30,7 @@ Examples:
 
 /// What showing settings needs.
 #[derive(Debug, Args)]
-#[command(after_long_help = CONFIG_EXAMPLES)]
+#[command(after_help = MORE, after_long_help = CONFIG_EXAMPLES)]
 pub struct Config {
     /// Also those that nobody has set, with what each is for
     #[arg(long)]

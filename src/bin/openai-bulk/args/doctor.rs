@@ -1,6 +1,6 @@
 //! What was typed for `doctor`.
 
-use super::shared::Connection;
+use super::shared::{Connection, MORE};
 use clap::Args;
 
 const DOCTOR_EXAMPLES: &str = "\
@@ -19,7 +19,7 @@ Examples:
 
 /// What a look at everything needs.
 #[derive(Debug, Args)]
-#[command(after_long_help = DOCTOR_EXAMPLES)]
+#[command(after_help = MORE, after_long_help = DOCTOR_EXAMPLES)]
 pub struct Doctor {
     /// Model to ask [default: OPENAI_MODEL or gpt-4o-mini]
     #[arg(long, value_name = "NAME")]

@@ -1,6 +1,6 @@
 //! What was typed for `estimate`.
 
-use super::shared::{Files, Rates, Requests, Talk};
+use super::shared::{Files, MORE, Rates, Requests, Talk};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -23,7 +23,7 @@ Examples:
 
 /// What an estimate needs.
 #[derive(Debug, Args)]
-#[command(after_help = ESTIMATE_EXAMPLES)]
+#[command(after_help = MORE, after_long_help = ESTIMATE_EXAMPLES)]
 pub struct Estimate {
     /// JSON Lines that would be sent; `-` is standard input, `.gz` is unpacked
     pub input: PathBuf,

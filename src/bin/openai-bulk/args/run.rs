@@ -1,6 +1,6 @@
 //! What was typed for `run`.
 
-use super::shared::{Requests, Sending, Talk, Ways, Writing};
+use super::shared::{MORE, Requests, Sending, Talk, Ways, Writing};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -22,7 +22,7 @@ one more key, x_run. OUTPUT is also the journal: the same command again sends on
 or failed.";
 
 #[derive(Debug, Args)]
-#[command(after_help = RUN_EXAMPLES)]
+#[command(after_help = MORE, after_long_help = RUN_EXAMPLES)]
 pub struct Run {
     /// JSON Lines to send; `-` is standard input, `.gz` is unpacked
     pub input: PathBuf,

@@ -7,6 +7,9 @@ use openai_bulk::usage::Money;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// What stands at the end of a short help.
+pub const MORE: &str = "Examples: --help";
+
 /// How rows become requests.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Requests")]

@@ -1,6 +1,6 @@
 //! What was typed for `tokens`.
 
-use super::shared::{Files, Requests, Talk};
+use super::shared::{Files, MORE, Requests, Talk};
 use clap::{Args, ValueEnum};
 use openai_bulk::usage::Encoding;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ Examples:
 
 /// What counting needs.
 #[derive(Debug, Args)]
-#[command(after_help = TOKENS_EXAMPLES)]
+#[command(after_help = MORE, after_long_help = TOKENS_EXAMPLES)]
 pub struct Tokens {
     /// Text or JSON Lines of requests to count; `-` is standard input, `.gz` is unpacked
     #[arg(default_value = "-", value_name = "FILE")]
