@@ -12,7 +12,7 @@ use super::spent::SpentFile;
 use super::summary::{Limit, LimitChange, Status, Summary, Tally};
 use crate::api::Caller;
 use crate::clock::{Stage, Stop, Time};
-use crate::dispatch::{Delivered, Facts, Pool, PoolOptions, Reply};
+use crate::dispatch::{Delivered, Pool, PoolOptions};
 use crate::error::Error;
 use crate::logs as key;
 use crate::usage::{Amount, Capped, Caps, Money, Most, Purse, Reach, Standing};
@@ -269,27 +269,6 @@ impl FileRun {
     }
 }
 
-/// One record for the end of each row.
-fn log_row(tag: &Ticket, result: &Result<Reply, Error>, facts: &Facts) {
-    const TARGET: &str = "openai_bulk::row";
-    match result {
-        Ok(reply) => log::debug!(
-            target: TARGET,
-            {key::LINE} = tag.line, {key::REQUEST_MODEL} = &*tag.asked,
-            {key::RESPONSE_MODEL} = reply.peek.model.as_deref(), {key::ATTEMPT} = facts.attempts,
-            {key::DURATION} = facts.latency.as_secs_f64(), {key::WAIT} = facts.waited.as_secs_f64();
-            "row answered"
-        ),
-        Err(error) => log::debug!(
-            target: TARGET,
-            {key::LINE} = tag.line, {key::REQUEST_MODEL} = &*tag.asked,
-            {key::ATTEMPT} = facts.attempts, {key::WAIT} = facts.waited.as_secs_f64(),
-            {key::ERROR_TYPE} = super::summary::kind(error).as_str();
-            "row not answered"
-        ),
-    }
-}
-
 /// The output, and what the check of the input told.
 struct Opened {
     journal: Journal,
@@ -415,7 +394,7 @@ impl Running<'_> {
             self.groups.insert(group.clone());
         }
         self.tally.count(&result, &facts);
-        log_row(&tag, &result, &facts);
+        record::tell_log(&tag, &result, &facts);
         if let Ok(reply) = &result {
             let prices = &self.run.caller.dispatcher.prices;
             self.tally.costs.compare(reply, prices, &tag.asked, tag.weight);

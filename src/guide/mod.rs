@@ -6,6 +6,7 @@
 //! - [`resume`] - what happens when a run ends early.
 //! - [`batches`] - by tomorrow, at half the price.
 //! - [`cost`] - what a run will cost, costs and may cost.
+//! - [`one_answer`] - asked from a shell, read while it comes, and as a Rust type.
 //! - [`evaluation`] - questions, answers and scores.
 //! - [`testing`] - your own code with the fakes and the simulator.
 //! - [`moving`] - from the cookbook's script, openai-python and async-openai.
@@ -25,6 +26,8 @@ pub mod resume {}
 pub mod batches {}
 #[doc = include_str!("cost.md")]
 pub mod cost {}
+#[doc = include_str!("one_answer.md")]
+pub mod one_answer {}
 #[doc = include_str!("evaluation.md")]
 pub mod evaluation {}
 #[doc = include_str!("testing.md")]

@@ -8,6 +8,7 @@
 //! - `control` - limits that change while a run goes on.
 //! - `doctor` - what it finds.
 //! - `estimate` - what a run would cost.
+//! - `help` - what the program says of itself.
 //! - `input` - each kind of line, each way in, each endpoint.
 //! - `logs` - logs and metrics.
 //! - `output` - what is written where.
@@ -26,6 +27,7 @@ mod config;
 mod control;
 mod doctor;
 mod estimate;
+mod help;
 mod input;
 mod invalid;
 mod killed;

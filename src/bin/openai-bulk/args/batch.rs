@@ -5,8 +5,9 @@ use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
 const BATCH_EXAMPLES: &str = "\
-`run --mode batch` does all of this by itself. JOB is the name that `submit` and `list` print, or
-its beginning. Every step can be repeated, and goes on where the last one stopped.
+`run --mode batch` does all of this by itself. JOB is the name that `submit`
+and `list` print, or its beginning. Every step can be repeated, and goes on
+where the last one stopped.
 
 Examples:
   openai-bulk batch submit requests.jsonl -o answers.jsonl

@@ -6,10 +6,15 @@ use clap_complete::Shell;
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
-  bash        openai-bulk completions bash > ~/.local/share/bash-completion/completions/openai-bulk
-  zsh         openai-bulk completions zsh > ~/.zfunc/_openai-bulk      (with ~/.zfunc in fpath)
-  fish        openai-bulk completions fish > ~/.config/fish/completions/openai-bulk.fish
-  PowerShell  openai-bulk completions powershell >> $PROFILE";
+  bash
+    openai-bulk completions bash \\
+      > ~/.local/share/bash-completion/completions/openai-bulk
+  zsh, with ~/.zfunc in fpath
+    openai-bulk completions zsh > ~/.zfunc/_openai-bulk
+  fish
+    openai-bulk completions fish > ~/.config/fish/completions/openai-bulk.fish
+  PowerShell
+    openai-bulk completions powershell >> $PROFILE";
 
 /// What completions need.
 #[derive(Debug, Args)]

@@ -20,8 +20,8 @@ A file of settings names them in lower case, without OPENAI_:
   [profile.local]                        # with --profile local
   base_url = \"http://localhost:8000/v1\"
 
-A key does not belong in such a file: it comes from OPENAI_API_KEY, from .env, or from a file that
-api_key_file names.
+A key does not belong in such a file: it comes from OPENAI_API_KEY, from .env,
+or from a file that api_key_file names.
 
 Examples:
   openai-bulk config

@@ -4,12 +4,14 @@ use super::shared::{Connection, MORE};
 use clap::Args;
 
 const DOCTOR_EXAMPLES: &str = "\
-Looks at: configuration, key, base URL, TLS, proxy, clock, model, limits, prices, open files, batch
-store, disk. Each is ok, a warning or an error, with what to do about it. The exit code is 1 if there
-is an error, else 0. Of a key no more than its end is shown.
+Looks at: configuration, key, base URL, TLS, proxy, clock, model, limits,
+prices, open files, batch store, disk. Each is ok, a warning or an error, with
+what to do about it. The exit code is 1 if there is an error, else 0. Of a key
+no more than its end is shown.
 
-Two requests are sent: one for the list of models, which is free, and one to the model, of a few
-tokens, from whose headers the limits are read; --free leaves the second out.
+Two requests are sent: one for the list of models, which is free, and one to
+the model, of a few tokens, from whose headers the limits are read; --free
+leaves the second out.
 
 Examples:
   openai-bulk doctor

@@ -52,7 +52,8 @@ const START: &str = "\
 Try it, without a key and without a network:
   openai-bulk run examples/questions.jsonl -o answers.jsonl --simulate
 
-`openai-bulk --help` has examples and the exit codes, `openai-bulk run --help` all of a run.";
+`openai-bulk --help` has examples and the exit codes, `openai-bulk run --help`
+all of a run.";
 
 const MANUAL: &str = "\
 First steps:
@@ -65,18 +66,21 @@ First steps:
   The same by tomorrow, at half the price
     openai-bulk run requests.jsonl -o answers.jsonl --mode batch
 
-A line of requests.jsonl is a line of the Batch API, a bare request, or {\"prompt\": \"...\"}.
+A line of requests.jsonl is a line of the Batch API, a bare request, or
+{\"prompt\": \"...\"}.
 
 Exit codes:
   0    every row succeeded
   1    configuration, or a file that cannot be read or written
   2    wrong usage
   3    finished, but some rows failed
-  4    stopped by the cap of --max-cost or --max-tokens-total; a larger one goes on
-  5    stopped by the account or the server: bad key, no quota, server out of order for too long
-  130  interrupted; the same command goes on where it stopped
+  4    stopped by the cap of --max-cost or --max-tokens-total
+  5    stopped by the account or the server: bad key, no quota, an outage
+  130  interrupted
+After 3, 4, 5 and 130 the same command goes on where it stopped.
 
-The key comes from OPENAI_API_KEY, from .env, or from --api-key-file; no flag takes it.";
+The key comes from OPENAI_API_KEY, from .env, or from --api-key-file; no flag
+takes it.";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

@@ -6,10 +6,12 @@ use openai_bulk::usage::Encoding;
 use std::path::PathBuf;
 
 const TOKENS_EXAMPLES: &str = "\
-A text is counted by the vocabulary of --model, or by --encoding. Requests are counted by what they
-send: messages, names, tools, images and the form of the answer, each by OpenAI's published rules;
-where there is none, the count is marked as an estimate, and the reason is told. FILE holds requests if its name ends in .jsonl or .ndjson
-(or these with .gz), or if its first line is a request; --as decides otherwise.
+A text is counted by the vocabulary of --model, or by --encoding. Requests are
+counted by what they send: messages, names, tools, images and the form of the
+answer, each by OpenAI's published rules; where there is none, the count is
+marked as an estimate, and the reason is told. FILE holds requests if its name
+ends in .jsonl or .ndjson (or these with .gz), or if its first line is a
+request; --as decides otherwise.
 
 Examples:
   openai-bulk tokens essay.txt
