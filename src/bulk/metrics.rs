@@ -16,8 +16,8 @@ pub const EVERY: Duration = Duration::from_secs(5);
 /// ```
 /// use openai_bulk::bulk::{Metrics, Summary};
 ///
-/// let text = Metrics::new().summary(&Summary::default()).text();
-/// assert!(text.contains("openai_bulk_rows_total{result=\"succeeded\"} 0\n"));
+/// let metrics = Metrics::new().summary(&Summary::default());
+/// assert!(metrics.text().contains("openai_bulk_rows_total{result=\"succeeded\"} 0\n"));
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Metrics(String);
@@ -271,25 +271,29 @@ fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
-/// Writes the metrics of a run now and then.
+/// A file that metrics are written to now and then.
 #[derive(Debug)]
-pub(super) struct MetricsFile {
+pub struct MetricsFile {
     path: PathBuf,
     last: Option<Duration>,
 }
 
 impl MetricsFile {
-    pub(super) fn new(path: PathBuf) -> MetricsFile {
-        MetricsFile { path, last: None }
+    /// The file at `path`; nothing is written yet.
+    pub fn new(path: impl Into<PathBuf>) -> MetricsFile {
+        MetricsFile { path: path.into(), last: None }
     }
 
     /// Whether it is time to write again, so long after the start.
-    pub(super) fn is_due(&self, elapsed: Duration) -> bool {
+    pub fn is_due(&self, elapsed: Duration) -> bool {
         self.last.is_none_or(|last| elapsed >= last + EVERY)
     }
 
-    /// Writes; the first time has to succeed.
-    pub(super) fn write(&mut self, metrics: &Metrics, elapsed: Duration) -> Result<(), Error> {
+    /// Writes, so long after the start.
+    ///
+    /// # Errors
+    /// When it cannot be written the first time; later, the log is told and the run goes on.
+    pub fn write(&mut self, metrics: &Metrics, elapsed: Duration) -> Result<(), Error> {
         let is_first = self.last.replace(elapsed).is_none();
         match metrics.write(&self.path) {
             Err(error) if !is_first => {
@@ -340,8 +344,7 @@ mod tests {
         assert!(!file.is_due(EVERY / 2) && file.is_due(EVERY));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
         assert!(fs::read_to_string(&path).unwrap().starts_with("# HELP openai_bulk_build_info"));
-        let nowhere = MetricsFile::new(folder.path().join("none/m.prom"));
-        let mut nowhere = nowhere;
+        let mut nowhere = MetricsFile::new(folder.path().join("none/m.prom"));
         assert!(matches!(nowhere.write(&Metrics::new(), Duration::ZERO), Err(Error::File(_))));
         nowhere.write(&Metrics::new(), EVERY).expect("a run goes on without its metrics");
     }

@@ -105,7 +105,6 @@ pub(super) fn from_layers(layers: &[Layer]) -> Result<Config> {
         let near = layer.vars.keys().filter_map(|name| near::warning(name));
         config.warnings.extend(near.map(|text| format!("{text} ({})", layer.origin)));
     }
-    config.warnings.extend(config.exposure());
     config.files = layers
         .iter()
         .filter_map(|layer| match &layer.origin {
@@ -113,6 +112,7 @@ pub(super) fn from_layers(layers: &[Layer]) -> Result<Config> {
             _ => None,
         })
         .collect();
+    config.warnings.extend(config.exposure());
     Ok(config)
 }
 

@@ -187,6 +187,20 @@ mod tests {
     }
 
     #[test]
+    fn a_key_comes_from_the_file_that_is_read_first() {
+        let layer = |path: &str, name: &str, value: &str| Layer {
+            origin: Origin::File(Path::new(path).into()),
+            vars: [(name.to_owned(), value.to_owned())].into(),
+        };
+        let env = || layer(".env", "OPENAI_API_KEY", "sk-0123456789abcdef");
+        let file = || layer("/project/openai-bulk.toml", "OPENAI_API_KEY_FILE", "/nowhere/key");
+        let first = from_layers(&[env(), file()]).unwrap();
+        assert_eq!(first.load_key().unwrap().unwrap().expose(), "sk-0123456789abcdef");
+        let second = from_layers(&[file(), env()]).unwrap();
+        assert!(matches!(second.load_key(), Err(Error::File(_))), "the file goes before");
+    }
+
+    #[test]
     fn a_profile_goes_before_the_rest_of_its_file_and_not_before_other_files() {
         let vars = |pairs: &[(&str, &str)]| {
             pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()

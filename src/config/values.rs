@@ -78,7 +78,8 @@ pub(super) struct Values {
     pub(super) batch_enqueued_tokens: Option<u64>,
 }
 
-/// Where a value came from; a later one goes before an earlier one.
+/// Where a value came from; a later one goes before an earlier one, and of two files that which
+/// [`Config::files`] names first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Origin {

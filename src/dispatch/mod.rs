@@ -110,7 +110,8 @@ impl Dispatcher {
     /// When no complete answer came; an answer of any status is one.
     pub fn look(
         &self,
-        (method, url): (Method, &str),
+        method: Method,
+        url: &str,
         body: &[u8],
         timeout: Duration,
         stop: &Stop,

@@ -2,30 +2,26 @@
 
 use crate::failure::Failure;
 use openai_bulk::batch::{BatchProgress, BatchSummary};
-use openai_bulk::bulk::metrics::EVERY;
-use openai_bulk::bulk::{Metrics, Summary};
+use openai_bulk::bulk::{Metrics, MetricsFile, Summary};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// Writes where batches stand, now and then.
-pub struct BatchMetrics {
-    path: PathBuf,
-    last: Option<Duration>,
-}
+pub struct BatchMetrics(MetricsFile);
 
 impl BatchMetrics {
     /// Fails now if the file cannot be written, before anything is sent.
     pub fn start(path: &Path) -> Result<BatchMetrics, Failure> {
-        Metrics::new().write(path)?;
-        Ok(BatchMetrics { path: path.into(), last: None })
+        let mut file = MetricsFile::new(path);
+        file.write(&Metrics::new(), Duration::ZERO)?;
+        Ok(BatchMetrics(file))
     }
 
     pub fn show(&mut self, now: &BatchProgress) {
-        if self.last.is_some_and(|last| now.elapsed < last + EVERY) {
+        if !self.0.is_due(now.elapsed) {
             return;
         }
-        self.last = Some(now.elapsed);
         let mut summary = Summary::default();
         summary.rows.total = now.total.unwrap_or(0);
         summary.rows.done_before = now.done_before;
@@ -33,16 +29,15 @@ impl BatchMetrics {
         summary.wall_seconds = now.elapsed.as_secs_f64();
         let mut metrics = Metrics::new().summary(&summary);
         parts(&mut metrics, now.parts.iter().map(|part| part.state));
-        if let Err(error) = metrics.write(&self.path) {
-            log::warn!(target: "openai_bulk::run", "{error}");
-        }
+        // After the first time nothing of it fails.
+        let _ = self.0.write(&metrics, now.elapsed);
     }
 
-    pub fn end(self, summary: &BatchSummary) -> Result<(), Failure> {
+    pub fn end(mut self, summary: &BatchSummary) {
         let run = &summary.run;
         let mut metrics = Metrics::new().summary(run).ended(run.status);
         parts(&mut metrics, summary.parts.iter().map(|part| part.state));
-        Ok(metrics.write(&self.path)?)
+        let _ = self.0.write(&metrics, Duration::from_secs_f64(run.wall_seconds));
     }
 }
 

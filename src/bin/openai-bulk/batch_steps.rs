@@ -66,7 +66,7 @@ pub fn run(
             }
         })?;
     if let Some(metrics) = metrics {
-        metrics.end(&summary)?;
+        metrics.end(&summary);
     }
     let is_left = summary.run.rows.not_sent > 0 && summary.run.stopped_by.is_none();
     let goes_on = args.ways.rest_live && is_left && !stop.is_stopped();

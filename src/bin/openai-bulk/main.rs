@@ -40,6 +40,9 @@ fn main() -> ExitCode {
 
 fn command(cli: &args::Cli) -> Result<ExitCode, failure::Failure> {
     if let Some(path) = &cli.log_file {
+        if let args::Command::Run(args) = &cli.command {
+            run::check_apart("--log-file", path, args)?;
+        }
         log_file::open(path, cli.log_level)?;
     }
     match &cli.command {

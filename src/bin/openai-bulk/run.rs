@@ -10,6 +10,7 @@ use openai_bulk::bulk::journal;
 use openai_bulk::bulk::{FileRun, Status, Summary};
 use openai_bulk::clock::Stop;
 use openai_bulk::usage::Money;
+use openai_bulk::wire::row::Format;
 use openai_bulk::{Client, Error};
 use std::fs;
 use std::io::IsTerminal;
@@ -37,8 +38,10 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
     if args.dry_run {
         return estimate::dry_run(args, &config, format, &bars);
     }
-    let caps = config.get_caps();
     let client = Client::new(config)?;
+    if let Some(path) = &args.writing.metrics_file {
+        check_apart("--metrics-file", path, args)?;
+    }
     if let Some(path) = &args.writing.summary {
         check_summary(path, args)?;
     }
@@ -52,23 +55,7 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
     let mut control = args.sending.control.clone().map(|path| Control::new(path, &client));
     machine::survive_file_limits();
     let mut progress = Progress::new(&bars, args.talk.quiet);
-    let mut file_run = FileRun::new(client.caller().clone(), &args.input, &args.output)
-        .format(format)
-        .ordered(args.writing.ordered)
-        .fresh(args.writing.fresh)
-        .skip_invalid(args.writing.skip_invalid)
-        .fsync(match args.writing.fsync {
-            Fsync::Never => journal::Fsync::Never,
-            Fsync::Interval => journal::Fsync::Interval(Duration::from_secs(1)),
-            Fsync::Always => journal::Fsync::Always,
-        })
-        .max_cost(caps.money)
-        .max_tokens_total(caps.tokens)
-        .stop(&stop);
-    if let Some(path) = &args.writing.metrics_file {
-        file_run = file_run.metrics_file(path);
-    }
-    let result = file_run.run(|snapshot| {
+    let result = file_run(args, &client, format, &stop).run(|snapshot| {
         if let Some(control) = &mut control {
             control.look(snapshot.elapsed);
         }
@@ -83,6 +70,28 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
         eprint!("{}", table::summary(&summary));
     }
     Ok(end(args, &summary))
+}
+
+/// A live run with the arguments of any run.
+fn file_run(args: &Run, client: &Client, format: Format, stop: &Stop) -> FileRun {
+    let caps = client.config().get_caps();
+    let file_run = FileRun::new(client.caller().clone(), &args.input, &args.output)
+        .format(format)
+        .ordered(args.writing.ordered)
+        .fresh(args.writing.fresh)
+        .skip_invalid(args.writing.skip_invalid)
+        .fsync(match args.writing.fsync {
+            Fsync::Never => journal::Fsync::Never,
+            Fsync::Interval => journal::Fsync::Interval(Duration::from_secs(1)),
+            Fsync::Always => journal::Fsync::Always,
+        })
+        .max_cost(caps.money)
+        .max_tokens_total(caps.tokens)
+        .stop(stop);
+    match &args.writing.metrics_file {
+        Some(path) => file_run.metrics_file(path),
+        None => file_run,
+    }
 }
 
 /// Says how the run ended, and gives its exit code.
@@ -156,10 +165,16 @@ fn left(summary: &Summary) -> String {
 fn check_summary(path: &Path, args: &Run) -> Result<(), Failure> {
     let opened = fs::OpenOptions::new().create(true).append(true).open(path);
     opened.map_err(|e| Error::file("write the summary", path, e))?;
+    check_apart("--summary", path, args)?;
+    Ok(())
+}
+
+/// Refuses a file that would be written over the input or the output.
+pub fn check_apart(flag: &str, path: &Path, args: &Run) -> Result<(), Failure> {
     for other in [&args.input, &args.output] {
         if path == other.as_path() || journal::same_file(path, other) {
             return Err(Failure::Usage(format!(
-                "--summary {}: that is the input or the output; choose another file",
+                "{flag} {}: that is the input or the output; choose another file",
                 path.display()
             )));
         }

@@ -61,6 +61,19 @@ fn a_log_is_appended_and_says_little_unless_it_is_asked() {
     nowhere.ended(1).said(&["none/log.jsonl"]);
 }
 
+#[test]
+fn neither_takes_the_place_of_the_answers() {
+    let (folder, simulator) = (Folder::new(), simulator());
+    folder.write("in.jsonl", chats(2)).write("out.jsonl", "");
+    for flag in ["--log-file", "--metrics-file"] {
+        for file in ["in.jsonl", "out.jsonl", "./out.jsonl"] {
+            let run = folder.job().args([flag, file]).to(&simulator.base_url()).run();
+            run.ended(2).said(&["choose another file"]);
+        }
+    }
+    assert_eq!((folder.read("in.jsonl"), folder.read("out.jsonl")), (chats(2), String::new()));
+}
+
 /// The value of a metric, by its name with its labels.
 fn value(text: &str, name: &str) -> Option<f64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())

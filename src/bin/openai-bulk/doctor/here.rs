@@ -44,7 +44,7 @@ pub fn configuration(config: &Config) -> Finding {
 
 /// What is allowed but most likely not meant.
 pub fn suspicious(warning: &str) -> Finding {
-    let fix = match warning.contains("was ") {
+    let fix = match warning.contains("is not read") {
         true => "correct the name, or take the variable away",
         false => "if that is not meant, take the line away, or name the server with --base-url",
     };

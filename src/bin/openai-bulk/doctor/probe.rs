@@ -43,8 +43,8 @@ pub enum Batches {
 
 /// Asks for the list of models.
 pub fn list_models(client: &Client, place: &Place) -> Looked {
-    let look = (Method::Get, place.models_url.as_str());
-    client.caller().dispatcher.look(look, b"", PATIENCE, &Stop::new())
+    let dispatcher = &client.caller().dispatcher;
+    dispatcher.look(Method::Get, &place.models_url, b"", PATIENCE, &Stop::new())
 }
 
 /// What is said before the model is asked.
@@ -59,8 +59,8 @@ pub fn announcement(client: &Client, place: &Place) -> String {
 
 /// Asks the model for one token.
 pub fn ask(client: &Client, place: &Place) -> Looked {
-    let look = (Method::Post, place.ask_url.as_str());
-    client.caller().dispatcher.look(look, place.question().as_bytes(), PATIENCE, &Stop::new())
+    let (dispatcher, body) = (&client.caller().dispatcher, place.question());
+    dispatcher.look(Method::Post, &place.ask_url, body.as_bytes(), PATIENCE, &Stop::new())
 }
 
 /// How many files may be open, after what is allowed was asked for.
