@@ -104,7 +104,7 @@ impl Dispatcher {
     }
 
     /// One bare exchange with the headers of every request: it asks no gate, is tried once, and is
-    /// counted nowhere. For a look at a server. What comes back holds no key.
+    /// counted nowhere. For a look at a server. What it says of a failure holds no key.
     ///
     /// # Errors
     /// When no complete answer came; an answer of any status is one.
