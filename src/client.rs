@@ -103,6 +103,14 @@ impl Client {
         self.gate().set_limits(limits, self.caller.dispatcher.clock.now());
     }
 
+    /// The host and port of the proxy that requests go through; `None` if they go straight to the
+    /// server.
+    pub fn proxy(&self) -> Option<String> {
+        let url = self.config.get_endpoint().ok()?.to_string();
+        let options = http_options(&self.config, self.caller.dispatcher.clock.clone());
+        options.proxy_for(&url).map(str::to_owned)
+    }
+
     /// What a token costs, as this client counts it.
     pub fn prices(&self) -> &Prices {
         &self.caller.dispatcher.prices

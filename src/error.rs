@@ -403,6 +403,29 @@ pub enum TransportErrorKind {
     File,
 }
 
+impl TransportErrorKind {
+    /// A short, stable name.
+    pub fn name(self) -> &'static str {
+        match self {
+            TransportErrorKind::Resolve => "unknown_host",
+            TransportErrorKind::Connect => "connection_failed",
+            TransportErrorKind::Tls => "tls_failed",
+            TransportErrorKind::Proxy => "proxy_failed",
+            TransportErrorKind::Reset => "connection_broken",
+            TransportErrorKind::Cut => "answer_cut_short",
+            TransportErrorKind::TooLarge => "answer_too_large",
+            TransportErrorKind::Protocol => "not_http",
+            TransportErrorKind::Timeout(_) => "timeout",
+            _ => "transport_error",
+        }
+    }
+}
+
+/// A short, stable name for an error of the server: its code, or else its status.
+pub(crate) fn fault_name(status: u16, code: Option<&str>) -> String {
+    code.map_or_else(|| format!("http_{status}"), str::to_owned)
+}
+
 impl fmt::Display for TransportErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

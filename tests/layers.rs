@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 /// Lowest first: a module names only itself and what stands before it.
 const LAYERS: &[&str] = &[
     "error",
+    "logs",
     "clock",
     "wire",
     "policy",
@@ -28,7 +29,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("rustls", &["transport/http/tls.rs"]),
     ("rustls_native_certs", &["transport/http/tls.rs"]),
     ("rusqlite", &["batch/store/"]),
-    ("rustix", &["transport/http/tcp.rs"]),
+    ("rustix", &["transport/http/tcp.rs", "bin/openai-bulk/doctor/probe.rs"]),
     ("socket2", &["transport/http/", "simulator/"]),
     ("ratelimit", &["policy/budget.rs"]),
     ("rayon", &["usage/tokens/count.rs", "bulk/par.rs", "bulk/input/each.rs"]),
@@ -40,7 +41,10 @@ const DOORS: &[(&str, &[&str])] = &[
     ("blake3", &["wire/row/"]),
     ("flate2", &["bulk/input/source.rs"]),
     ("dotenvy", &["config/dotenv.rs"]),
+    ("toml", &["config/file.rs"]),
     ("clap", &["bin/"]),
+    ("clap_complete", &["bin/"]),
+    ("clap_mangen", &["bin/"]),
     ("ctrlc", &["bin/"]),
     ("indicatif", &["bin/"]),
     ("rlimit", &["bin/"]),

@@ -17,6 +17,7 @@
 //! - `snapshot` - where a run stands.
 //! - `summary` - what a run did.
 //! - `timeline` - how it went over time.
+//! - `metrics` - the same as Prometheus reads it.
 
 mod beside;
 mod costs;
@@ -26,6 +27,7 @@ pub mod estimate;
 mod feeder;
 pub mod input;
 pub mod journal;
+pub mod metrics;
 mod par;
 mod record;
 mod results;
@@ -41,6 +43,7 @@ pub use costs::{CapUse, Compared, Costs, ModelCost};
 pub use distribution::{Distribution, Percentiles};
 pub(crate) use earlier::Earlier;
 pub(crate) use feeder::Ticket;
+pub use metrics::{Metrics, MetricsFile};
 pub use par::{ParRequests, ParSend};
 pub(crate) use record::{write as write_line, write_failure};
 pub use results::{Bulk, Outcome, Results};

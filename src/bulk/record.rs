@@ -4,6 +4,7 @@ use super::feeder::Ticket;
 use super::summary::kind;
 use crate::dispatch::{Facts, Reply};
 use crate::error::{ApiError, Error};
+use crate::logs as key;
 use crate::usage::Money;
 use crate::wire::row::{Body, OutputLine, Response, fingerprint_hex};
 use serde::Serialize;
@@ -135,4 +136,25 @@ fn envelope(e: &ApiError) -> Box<[u8]> {
 pub(super) fn unix(date: SystemTime) -> f64 {
     let since = date.duration_since(UNIX_EPOCH).unwrap_or_default();
     (since.as_secs_f64() * 1e3).round() / 1e3
+}
+
+/// Tells the log of the end of a row.
+pub(super) fn tell_log(tag: &Ticket, result: &Result<Reply, Error>, facts: &Facts) {
+    const TARGET: &str = "openai_bulk::row";
+    match result {
+        Ok(reply) => log::debug!(
+            target: TARGET,
+            {key::LINE} = tag.line, {key::REQUEST_MODEL} = &*tag.asked,
+            {key::RESPONSE_MODEL} = reply.peek.model.as_deref(), {key::ATTEMPT} = facts.attempts,
+            {key::DURATION} = facts.latency.as_secs_f64(), {key::WAIT} = facts.waited.as_secs_f64();
+            "row answered"
+        ),
+        Err(error) => log::debug!(
+            target: TARGET,
+            {key::LINE} = tag.line, {key::REQUEST_MODEL} = &*tag.asked,
+            {key::ATTEMPT} = facts.attempts, {key::WAIT} = facts.waited.as_secs_f64(),
+            {key::ERROR_TYPE} = kind(error).as_str();
+            "row not answered"
+        ),
+    }
 }

@@ -4,7 +4,7 @@ use super::distribution::{Distribution, Percentiles};
 use super::{Costs, Timeline};
 use crate::clock::Time;
 use crate::dispatch::{Adjustment, Facts, Held, HeldBack, Reply};
-use crate::error::{Error, TransportErrorKind};
+use crate::error::{Error, fault_name};
 use crate::wire::answer::RawUsage;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -271,28 +271,16 @@ impl Tally {
 /// A short, stable name for a failure: the server's code, or its status, or what broke.
 pub fn kind(error: &Error) -> String {
     match error {
-        Error::Api(e) | Error::RateLimit(e) => match e.code.as_ref().or(e.kind.as_ref()) {
-            Some(code) => code.clone(),
-            None => format!("http_{}", e.status),
-        },
+        Error::Api(e) | Error::RateLimit(e) => {
+            fault_name(e.status, e.code.as_deref().or(e.kind.as_deref()))
+        }
         Error::Timeout(_) => "timeout".into(),
         Error::Validation(_) => "invalid_line".into(),
         Error::Decode(_) => "invalid_answer".into(),
         Error::CircuitOpen(_) => "circuit_open".into(),
         Error::OverCap(_) => "over_cap".into(),
         Error::Cancelled => "cancelled".into(),
-        Error::Transport(e) => match e.kind {
-            TransportErrorKind::Resolve => "unknown_host",
-            TransportErrorKind::Connect => "connection_failed",
-            TransportErrorKind::Tls => "tls_failed",
-            TransportErrorKind::Proxy => "proxy_failed",
-            TransportErrorKind::Reset => "connection_broken",
-            TransportErrorKind::Cut => "answer_cut_short",
-            TransportErrorKind::TooLarge => "answer_too_large",
-            TransportErrorKind::Protocol => "not_http",
-            _ => "transport_error",
-        }
-        .into(),
+        Error::Transport(e) => e.kind.name().into(),
         Error::Partial(_) | Error::File(_) => "error".into(),
     }
 }

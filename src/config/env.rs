@@ -10,9 +10,9 @@ use super::{dotenv, near, proxies};
 use crate::error::{Error, Result};
 
 /// Variables from one place.
-struct Layer {
-    origin: Origin,
-    vars: BTreeMap<String, String>,
+pub(super) struct Layer {
+    pub(super) origin: Origin,
+    pub(super) vars: BTreeMap<String, String>,
 }
 
 impl Config {
@@ -25,13 +25,7 @@ impl Config {
     ///
     /// If the file cannot be read, or as in [`Config::read`].
     pub fn from_env() -> Result<Config> {
-        let path = Path::new(".env");
-        let mut layers = vec![process(std::env::vars_os())?];
-        // A Python environment may be a folder of this name.
-        if path.exists() && !path.is_dir() {
-            layers.push(file(path)?);
-        }
-        from_layers(&layers)
+        from_layers(&with_env_file(None)?)
     }
 
     /// Reads the environment, then the file at `path`, which is written as `.env` files are.
@@ -40,8 +34,32 @@ impl Config {
     ///
     /// If the file is missing or cannot be read, or as in [`Config::read`].
     pub fn from_env_file(path: impl AsRef<Path>) -> Result<Config> {
-        from_layers(&[process(std::env::vars_os())?, file(path.as_ref())?])
+        from_layers(&with_env_file(Some(path.as_ref()))?)
     }
+}
+
+/// The environment, and the `.env` file at `path`, or else the one in the current folder if there is
+/// one.
+pub(super) fn with_env_file(path: Option<&Path>) -> Result<Vec<Layer>> {
+    let mut layers = vec![environment()?];
+    let usual = Path::new(".env");
+    match path {
+        Some(path) => layers.push(file(path)?),
+        // A Python environment may be a folder of this name.
+        None if usual.exists() && !usual.is_dir() => layers.push(file(usual)?),
+        None => {}
+    }
+    Ok(layers)
+}
+
+/// What the process was given.
+pub(super) fn environment() -> Result<Layer> {
+    process(std::env::vars_os())
+}
+
+/// A variable of the process.
+pub(super) fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
 }
 
 impl Config {
@@ -51,7 +69,7 @@ impl Config {
     /// # Errors
     /// When none is set and the environment names no such folder.
     pub fn find_batch_store(&self) -> Result<PathBuf> {
-        self.batch_store_in(|name| std::env::var_os(name))
+        self.batch_store_in(variable)
     }
 
     fn batch_store_in(&self, lookup: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf> {
@@ -77,7 +95,7 @@ impl Config {
 }
 
 /// A layer goes before those that follow it.
-fn from_layers(layers: &[Layer]) -> Result<Config> {
+pub(super) fn from_layers(layers: &[Layer]) -> Result<Config> {
     let mut config = Config::read_from(|name| {
         let layer =
             layers.iter().find(|l| l.vars.get(name).is_some_and(|v| !v.trim().is_empty()))?;
@@ -87,6 +105,13 @@ fn from_layers(layers: &[Layer]) -> Result<Config> {
         let near = layer.vars.keys().filter_map(|name| near::warning(name));
         config.warnings.extend(near.map(|text| format!("{text} ({})", layer.origin)));
     }
+    config.files = layers
+        .iter()
+        .filter_map(|layer| match &layer.origin {
+            Origin::File(path) => Some(path.clone()),
+            _ => None,
+        })
+        .collect();
     config.warnings.extend(config.exposure());
     Ok(config)
 }

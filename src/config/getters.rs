@@ -49,10 +49,21 @@ impl Config {
             return KeySource::Key(key, "AZURE_OPENAI_API_KEY");
         }
         match (&v.api_key, &v.api_key_file) {
-            (Some(_), Some(path)) if from_file > from_key => KeySource::File(path),
+            (Some(_), Some(path)) if self.goes_before(&from_file, &from_key) => {
+                KeySource::File(path)
+            }
             (Some(key), _) => KeySource::Key(key, "OPENAI_API_KEY"),
             (None, Some(path)) => KeySource::File(path),
             (None, None) => KeySource::None,
+        }
+    }
+
+    /// Whether a value from `one` hides one from `other`; of two files, that which is read first.
+    fn goes_before(&self, one: &Origin, other: &Origin) -> bool {
+        let place = |path| self.files.iter().position(|file| file == path);
+        match (one, other) {
+            (Origin::File(one), Origin::File(other)) => place(one) < place(other),
+            (one, other) => one > other,
         }
     }
 

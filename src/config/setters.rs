@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::key::ApiKey;
+use super::near::meant;
 use super::proxies::Proxies;
 use super::table::find;
 use super::values::{Config, Origin};
@@ -20,7 +21,9 @@ impl Config {
     /// If there is no setting of this name, or the text is not allowed for it.
     pub fn set(mut self, name: &str, text: &str) -> Result<Config> {
         let Some(setting) = find(name) else {
-            return Err(Error::invalid(name, "there is no setting of this name"));
+            let hint = meant(name).map(|near| format!("; did you mean {near}?"));
+            let message = format!("there is no setting of this name{}", hint.unwrap_or_default());
+            return Err(Error::invalid(name, message));
         };
         (setting.slot)(&mut self.values)
             .put(text)

@@ -30,6 +30,7 @@ pub struct Config {
     pub(super) origins: BTreeMap<&'static str, Origin>,
     pub(super) proxies: Proxies,
     pub(super) warnings: Vec<String>,
+    pub(super) files: Vec<Arc<Path>>,
 }
 
 /// The bare values; the table of settings holds their defaults and ranges.
@@ -77,13 +78,14 @@ pub(super) struct Values {
     pub(super) batch_enqueued_tokens: Option<u64>,
 }
 
-/// Where a value came from; a later one goes before an earlier one.
+/// Where a value came from; a later one goes before an earlier one, and of two files that which
+/// [`Config::files`] names first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Origin {
     /// Nobody set it.
     Default,
-    /// A `.env` file.
+    /// A file of settings, or a `.env` file.
     File(Arc<Path>),
     /// The environment of the process.
     Environment,
@@ -142,6 +144,7 @@ impl Config {
             origins: BTreeMap::new(),
             proxies: Proxies::default(),
             warnings: Vec::new(),
+            files: Vec::new(),
         }
     }
 
@@ -199,6 +202,11 @@ impl Config {
     /// a file would send to a stranger.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// The files that settings were read from; the first goes before those that follow it.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|path| &**path)
     }
 
     /// Stores a value that the caller has set.

@@ -5,6 +5,7 @@ use super::judge::{self, Bad, Finding, Judged, What};
 use super::{Call, Dispatcher, Event, secret};
 use crate::clock::{Stop, Time};
 use crate::error::{Error, Timeout, TimeoutStage, TransportError};
+use crate::logs as key;
 use crate::policy::breaker::Verdict;
 use crate::policy::retry::{self, Decision, Tally, Why};
 use crate::transport::{Answer, Exchange};
@@ -286,6 +287,7 @@ pub(super) fn conclude(
     let Outcome { judged, ended, latency, exchanging, timeout } = outcome;
     history.latency = latency;
     history.exchanging += exchanging;
+    log_attempt(call, history.attempts, &judged, latency);
     let Judged { report, request_id, finding } = judged;
     match finding {
         Finding::Good { status, body, peek } => {
@@ -307,6 +309,44 @@ pub(super) fn conclude(
             })))
         }
         Finding::Bad(bad) => next(dispatcher, call, history, bad, request_id, timeout),
+    }
+}
+
+/// One record for each attempt; nothing of it is made where nobody listens.
+#[inline(never)] // What it needs is not on the stack of those that are not told.
+fn log_attempt(call: &Call, attempt: u32, judged: &Judged, latency: Duration) {
+    const TARGET: &str = "openai_bulk::attempt";
+    if !log::log_enabled!(target: TARGET, log::Level::Debug) {
+        return;
+    }
+    let (operation, server) = (key::operation(&call.url), key::host(&call.url));
+    let (model, id) = (&*call.model, judged.request_id.as_deref());
+    let seconds = latency.as_secs_f64();
+    match &judged.finding {
+        Finding::Good { status, peek, .. } => {
+            let usage = peek.usage.as_ref();
+            log::debug!(
+                target: TARGET,
+                {key::OPERATION} = operation, {key::REQUEST_MODEL} = model,
+                {key::RESPONSE_MODEL} = peek.model.as_deref(), {key::SERVER} = server,
+                {key::STATUS} = status, {key::ATTEMPT} = attempt, {key::DURATION} = seconds,
+                {key::INPUT_TOKENS} = usage.map(|usage| usage.input),
+                {key::OUTPUT_TOKENS} = usage.map(|usage| usage.output),
+                {key::REQUEST_ID} = id;
+                "answered"
+            );
+        }
+        Finding::Bad(bad) => {
+            let (kind, cause) = (bad.kind(), bad.cause());
+            log::debug!(
+                target: TARGET,
+                {key::OPERATION} = operation, {key::REQUEST_MODEL} = model, {key::SERVER} = server,
+                {key::STATUS} = bad.status(), {key::ATTEMPT} = attempt, {key::DURATION} = seconds,
+                {key::ERROR_TYPE} = &*kind, {key::ERROR_MESSAGE} = cause.as_str(),
+                {key::REQUEST_ID} = id;
+                "failed"
+            );
+        }
     }
 }
 
@@ -412,7 +452,7 @@ fn next(
     match decision {
         Decision::Retry { after } => {
             let is_refusal = bad.is_refusal();
-            log::debug!(target: "openai_bulk::retry", attempt = attempts, wait_ms = after.as_millis() as u64, cause = cause.as_str(); "retrying");
+            log::debug!(target: "openai_bulk::retry", {key::GROUP} = group, {key::ATTEMPT} = attempts, {key::WAIT} = after.as_secs_f64(), {key::ERROR_TYPE} = &*bad.kind(), {key::ERROR_MESSAGE} = cause.as_str(); "retrying");
             dispatcher.tell(&Event::Retrying {
                 group,
                 attempt: attempts,
@@ -436,7 +476,7 @@ fn relieve(dispatcher: &Dispatcher, history: &mut History) -> Step {
     let gate = &dispatcher.gate;
     let ceiling = gate.in_flight().max(1).min(gate.ceiling());
     if ceiling < gate.ceiling() {
-        log::warn!(target: "openai_bulk::gate", max_concurrency = ceiling; "the machine has no room for more connections: fewer requests at once from here on");
+        log::warn!(target: "openai_bulk::gate", {key::MAX_CONCURRENCY} = ceiling; "the machine has no room for more connections: fewer requests at once from here on");
         gate.set_ceiling(ceiling);
     }
     history.attempts -= 1;

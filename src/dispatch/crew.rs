@@ -10,6 +10,7 @@ use super::pool::{Delivered, Job};
 use super::{Dispatcher, Facts};
 use crate::clock::{Hold, Signal, Stage, Stop, Time};
 use crate::error::{Error, TransportError, TransportErrorKind};
+use crate::logs as key;
 use crate::transport::Exchange;
 use crate::usage::Purse;
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
@@ -231,7 +232,7 @@ impl<T: Send + 'static> Shared<T> {
             drop(seat);
             if race.join() {
                 hedger.spend(&race.call.group);
-                log::debug!(target: "openai_bulk::hedge", limit_group = &*race.call.group; "a request takes long and is sent a second time");
+                log::debug!(target: "openai_bulk::hedge", {key::GROUP} = &*race.call.group; "a request takes long and is sent a second time");
                 self.feed.lock().in_flight += 1;
                 self.hand_over(Load::Second(race), permit, results);
             }
@@ -260,7 +261,7 @@ impl<T: Send + 'static> Shared<T> {
             Ok(thread) => self.crew.lock().all.push(thread),
             Err(error) => {
                 let most = self.crew.lock().all.len().max(1);
-                log::warn!(target: "openai_bulk::pool", max_concurrency = most, error:% = error; "no more threads can be started: fewer requests at once from here on");
+                log::warn!(target: "openai_bulk::pool", {key::MAX_CONCURRENCY} = most, {key::ERROR_MESSAGE}:% = error; "no more threads can be started: fewer requests at once from here on");
                 self.dispatcher.gate.set_ceiling(most);
                 // The call was admitted: it is sent from here, and the others wait for it once.
                 if let Some(Order::Send(assignment)) = mailbox.try_take() {

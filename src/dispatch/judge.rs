@@ -1,13 +1,16 @@
 //! What an answer, or its absence, means.
 
 use super::gate::Refused;
-use crate::error::{ApiError, Error, Timeout, TransportError, TransportErrorKind, Undecodable};
+use crate::error::{
+    ApiError, Error, Timeout, TransportError, TransportErrorKind, Undecodable, fault_name,
+};
 use crate::policy::breaker::Verdict;
 use crate::policy::retry::Why;
 use crate::transport::Answer;
 use crate::wire::answer::{Peek, check_answer};
 use crate::wire::fault::{self, Class, Fault, Scope};
 use crate::wire::headers::{self, RateReport};
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 /// An exchange, judged.
@@ -199,6 +202,26 @@ impl Bad {
             What::Undecodable { status, message } => {
                 format!("{status} without an answer: {message}")
             }
+        }
+    }
+
+    /// A short, stable name for what failed.
+    pub(super) fn kind(&self) -> Cow<'static, str> {
+        match &self.what {
+            What::Fault(fault, _) => {
+                fault_name(fault.status, fault.code.as_deref().or(fault.kind.as_deref())).into()
+            }
+            What::Broken(broken) => broken.kind.name().into(),
+            What::Undecodable { .. } => "invalid_answer".into(),
+        }
+    }
+
+    /// HTTP status, if an answer came.
+    pub(super) fn status(&self) -> Option<u16> {
+        match &self.what {
+            What::Fault(fault, _) => Some(fault.status),
+            What::Undecodable { status, .. } => Some(*status),
+            What::Broken(_) => None,
         }
     }
 

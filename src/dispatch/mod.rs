@@ -31,9 +31,9 @@ mod secret;
 mod simulated;
 
 use crate::clock::{Clock, Stop};
-use crate::error::Error;
+use crate::error::{Error, TransportError};
 use crate::policy::retry;
-use crate::transport::Transport;
+use crate::transport::{Answer, Exchange, Method, Transport};
 use crate::usage::{Prices, Purse};
 use std::fmt;
 use std::sync::Arc;
@@ -101,6 +101,24 @@ impl Dispatcher {
                 attempt::Step::Again { after } => self.clock.sleep(after, stop),
             }
         }
+    }
+
+    /// One bare exchange with the headers of every request: it asks no gate, is tried once, and is
+    /// counted nowhere. For a look at a server. What it says of a failure holds no key.
+    ///
+    /// # Errors
+    /// When no complete answer came; an answer of any status is one.
+    pub fn look(
+        &self,
+        method: Method,
+        url: &str,
+        body: &[u8],
+        timeout: Duration,
+        stop: &Stop,
+    ) -> Result<Answer, TransportError> {
+        let headers = &self.headers;
+        let exchange = Exchange { method, url, headers, body, timeout, stop };
+        secret::hide(self.transport.exchange(&exchange), headers)
     }
 
     fn tell(&self, event: &Event<'_>) {

@@ -113,6 +113,14 @@ impl Store {
         &self.path
     }
 
+    /// Takes the place of a writer for a moment, and tells the version of the tables.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn check(&self) -> Result<u32> {
+        self.change(|t| t.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed))
+    }
+
     fn change<T>(&self, of: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         let mut db = self.db.lock();
         let behavior = rusqlite::TransactionBehavior::Immediate;

@@ -1,12 +1,17 @@
 //! The program, run as a user runs it: real processes against a simulator in this one.
 //!
+//! - `advice` - likely mistakes, and what is said to do.
 //! - `batch` - batches and their single steps.
 //! - `cap` - caps of money and tokens.
 //! - `codes` - each exit code.
+//! - `config` - settings from files.
 //! - `control` - limits that change while a run goes on.
+//! - `doctor` - what it finds.
 //! - `estimate` - what a run would cost.
+//! - `help` - what the program says of itself.
 //! - `input` - each kind of line, each way in, each endpoint.
 //! - `report` - a page about a run.
+//! - `logs` - logs and metrics.
 //! - `output` - what is written where.
 //! - `resume` - the same command again.
 //! - `invalid` - input that is refused, before anything is sent.
@@ -15,14 +20,19 @@
 //! - `signals` - Ctrl-C.
 //! - `tokens` - counting without sending.
 
+mod advice;
 mod batch;
 mod cap;
 mod codes;
+mod config;
 mod control;
+mod doctor;
 mod estimate;
+mod help;
 mod input;
 mod invalid;
 mod killed;
+mod logs;
 mod output;
 mod report;
 mod resume;

@@ -7,6 +7,9 @@ use openai_bulk::usage::Money;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// What stands at the end of a short help.
+pub const MORE: &str = "Examples: --help";
+
 /// How rows become requests.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Requests")]
@@ -69,6 +72,10 @@ pub struct Writing {
     /// Write a summary as JSON
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub summary: Option<PathBuf>,
+    /// Write how the run stands every 5 seconds and at its end, in Prometheus' text format; for the
+    /// textfile collector of node_exporter
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub metrics_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -175,9 +182,8 @@ pub struct Connection {
     /// File that holds the key
     #[arg(long, value_name = "FILE", global = true)]
     pub api_key_file: Option<PathBuf>,
-    /// File of settings to read instead of ./.env
-    #[arg(long, value_name = "FILE", global = true)]
-    pub env_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub files: Files,
     /// Any other setting by its name in the environment, such as OPENAI_BACKOFF_CAP=5s
     #[arg(long = "set", value_name = "NAME=VALUE", global = true)]
     pub settings: Vec<String>,
@@ -187,6 +193,20 @@ pub struct Connection {
     /// Certificates (PEM) to trust besides the system's
     #[arg(long, value_name = "FILE", global = true)]
     pub ca_file: Option<PathBuf>,
+}
+
+/// Which files settings are read from.
+#[derive(Debug, Default, Args)]
+pub struct Files {
+    /// File of variables to read instead of ./.env
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Settings")]
+    pub env_file: Option<PathBuf>,
+    /// File of settings (TOML) to read instead of the project's openai-bulk.toml and the user's
+    #[arg(long = "config", value_name = "FILE", global = true, help_heading = "Settings")]
+    pub config_file: Option<PathBuf>,
+    /// Let [profile.NAME] of a file of settings go before the rest of it
+    #[arg(long, value_name = "NAME", global = true, help_heading = "Settings")]
+    pub profile: Option<String>,
 }
 
 #[derive(Debug, Args)]
