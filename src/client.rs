@@ -1,6 +1,6 @@
 //! The handle that everything starts from, and the only place where the parts are put together.
 
-use crate::api::{Caller, Request, Response};
+use crate::api::{Caller, Request, Response, Stream, StreamRequest};
 use crate::batch::{Account, BatchOptions, Batches, PartLimits, Store};
 use crate::bulk::Bulk;
 use crate::clock::{Clock, Stop, SystemClock};
@@ -52,6 +52,24 @@ impl Client {
         stop: &Stop,
     ) -> Result<Response<R::Reply>, Error> {
         self.caller.send(request, stop)
+    }
+
+    /// Sends one request whose reply is streamed, and waits on this thread for its first part.
+    ///
+    /// Until then it is tried again like any other; from then on a break is told with what had come,
+    /// and nothing is sent twice. Its tokens are asked for (`stream_options`), unless the request
+    /// says otherwise.
+    pub fn stream<R: StreamRequest>(&self, request: &R) -> Result<Stream<R>, Error> {
+        self.stream_until(request, &Stop::new())
+    }
+
+    /// The same; an abort of `stop` from another thread ends a wait at once.
+    pub fn stream_until<R: StreamRequest>(
+        &self,
+        request: &R,
+        stop: &Stop,
+    ) -> Result<Stream<R>, Error> {
+        self.caller.stream(request, stop)
     }
 
     /// Many requests at once.
@@ -172,6 +190,7 @@ impl ClientBuilder {
             gate: Gate::new(limits(&config)),
             rules: rules(&config),
             timeout: config.get_timeout(),
+            patience: config.get_patience(),
             deadline: config.get_deadline(),
             hedge: config.get_hedge(),
             headers,

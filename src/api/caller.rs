@@ -7,6 +7,7 @@ use crate::error::{Error, Undecodable};
 use crate::transport::Method;
 use crate::usage::Cost;
 use crate::wire::headers::RateReport;
+use crate::wire::streaming;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt;
@@ -72,6 +73,11 @@ impl Caller {
     ) -> Call {
         let to = self.resolve(path, model);
         Call::new(method, to.url, body, to.group).asking(to.model)
+    }
+
+    /// The call of a body that asks for a stream; it is given as it is, and asks for its usage too.
+    pub fn raw_stream_call(&self, path: &str, model: &str, body: &[u8]) -> Call {
+        self.raw_call(Method::Post, path, model, streaming::ask(path, body)).streamed()
     }
 
     /// The model that a request to `path` is answered by, if it names `model` or none.

@@ -5,6 +5,7 @@
 //!
 //! - `chat`, `responses`, `embeddings`, `moderations`, `completions`, `models` - one endpoint each.
 //! - `message` - messages of a chat.
+//! - `stream` - replies that are read while they come; `chunk`, `step` - their parts.
 //! - `usage` - tokens of a reply.
 //! - `open` - reading what servers really send.
 //! - `groups` - models that share their limits.
@@ -12,6 +13,7 @@
 
 mod caller;
 mod chat;
+mod chunk;
 mod completions;
 mod embeddings;
 mod groups;
@@ -20,6 +22,8 @@ mod models;
 mod moderations;
 mod open;
 mod responses;
+mod step;
+mod stream;
 mod usage;
 
 use crate::error::{Error, Result};
@@ -29,6 +33,7 @@ use std::borrow::Cow;
 
 pub use caller::{Address, Caller, Response, read};
 pub use chat::{ChatReply, ChatRequest, Choice, FinishReason};
+pub use chunk::{ChatChunk, ChunkChoice, Delta, FunctionDelta, ToolCallDelta};
 pub use completions::{CompletionsReply, CompletionsRequest, TextChoice};
 pub use embeddings::{Embedding, EmbeddingsReply, EmbeddingsRequest};
 pub use groups::LimitGroups;
@@ -37,6 +42,8 @@ pub use models::{ListModels, Model, ModelList, RetrieveModel};
 pub use moderations::{Moderation, ModerationsReply, ModerationsRequest};
 pub use open::Extra;
 pub use responses::{OutputContent, OutputItem, ResponsesReply, ResponsesRequest};
+pub use step::{ResponseDelta, ResponseEvent};
+pub use stream::{ChatStream, CompletionsStream, ResponsesStream, Stream, StreamRequest};
 pub use usage::{TokenDetails, Usage};
 
 mod sealed {
@@ -83,7 +90,8 @@ fn json_body<R: Serialize>(
     if extra.get("stream").is_some_and(|stream| stream == true) {
         return Err(Error::invalid(
             "stream",
-            "a reply that is streamed cannot be read here; leave it out",
+            "a reply that is streamed cannot be read here; leave it out, and send it with \
+             `Client::stream`",
         ));
     }
     let json = match model {

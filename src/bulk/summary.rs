@@ -328,6 +328,7 @@ pub fn kind(error: &Error) -> String {
         Error::CircuitOpen(_) => "circuit_open".into(),
         Error::OverCap(_) => "over_cap".into(),
         Error::Cancelled => "cancelled".into(),
+        Error::Stream(e) => kind(&e.cause),
         Error::Transport(e) => match e.kind {
             TransportErrorKind::Resolve => "unknown_host",
             TransportErrorKind::Connect => "connection_failed",
@@ -340,7 +341,7 @@ pub fn kind(error: &Error) -> String {
             _ => "transport_error",
         }
         .into(),
-        Error::Partial(_) | Error::File(_) => "error".into(),
+        Error::Partial(_) | Error::File(_) | Error::Tool(_) => "error".into(),
     }
 }
 

@@ -15,4 +15,5 @@ mod scenario;
 #[cfg(feature = "simulator")]
 mod simulator;
 mod spending;
+mod streams;
 mod transport;

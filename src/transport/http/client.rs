@@ -3,13 +3,16 @@ use super::line::{IDLE, Line, Parts, Stock, port};
 use super::names::Names;
 use super::options::HttpOptions;
 use super::proxies::{Proxies, ProxyUrl, Route};
+use super::streamed::{Link, incoming};
 use super::tcp::Spare;
 use super::tls::{self, Tls};
 use super::watch::Reached;
 use crate::clock::{Stage, Stop};
 use crate::error::{Error, TimeoutStage, TransportError, TransportErrorKind as Kind};
 use crate::transport::multipart::{local, saved, with_content_type};
-use crate::transport::{Answer, Exchange, Headers, Method, Transfer, Transport};
+use crate::transport::{
+    Answer, Exchange, Headers, Incoming, Method, Patience, Transfer, Transport,
+};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -37,9 +40,9 @@ const PIECE: usize = 64 << 10;
 /// A redirect is given back as the answer that it is. Nothing is sent twice: whether another try
 /// is wanted is decided above.
 pub struct Http {
-    direct: Stock,
-    http_proxy: Option<Stock>,
-    https_proxy: Option<Stock>,
+    direct: Arc<Stock>,
+    http_proxy: Option<Arc<Stock>>,
+    https_proxy: Option<Arc<Stock>>,
     proxies: Proxies,
     max_answer_bytes: u64,
     closing: Stop,
@@ -56,7 +59,7 @@ impl Http {
         let tls = tls::settings(options.ca_file.as_deref())?;
         let names = Arc::new(Names::new(options.lookup.clone(), options.clock.clone()));
         let (shared, spare, closing) = (Tls::default(), Arc::<Spare>::default(), Stop::new());
-        let stock = |proxy: Option<&ProxyUrl>| -> Result<Stock, Error> {
+        let stock = |proxy: Option<&ProxyUrl>| -> Result<Arc<Stock>, Error> {
             let parts = Parts {
                 config: config(&options, &tls, proxy)?,
                 names: names.clone(),
@@ -64,7 +67,7 @@ impl Http {
                 spare: spare.clone(),
                 closing: closing.clone(),
             };
-            Ok(Stock::new(parts, options.clock.clone()))
+            Ok(Arc::new(Stock::new(parts, options.clock.clone())))
         };
         let through = |route| options.proxies.of(route).map(|url| stock(Some(url))).transpose();
         Ok(Http {
@@ -80,16 +83,16 @@ impl Http {
     /// Interrupts all exchanges, closes all connections, and refuses whatever comes later.
     pub fn shutdown(&self) {
         self.closing.abort();
-        self.stocks().for_each(Stock::clear);
+        self.stocks().for_each(|stock| stock.clear());
     }
 
-    fn stocks(&self) -> impl Iterator<Item = &Stock> {
+    fn stocks(&self) -> impl Iterator<Item = &Arc<Stock>> {
         [Some(&self.direct), self.http_proxy.as_ref(), self.https_proxy.as_ref()]
             .into_iter()
             .flatten()
     }
 
-    fn stock(&self, route: Route) -> &Stock {
+    fn stock(&self, route: Route) -> &Arc<Stock> {
         let stock = match route {
             Route::Direct => None,
             Route::HttpProxy => self.http_proxy.as_ref(),
@@ -108,6 +111,29 @@ impl Transport for Http {
         let mut prepared = self.prepare(request)?;
         let answered = run(&mut prepared, request, self.max_answer_bytes);
         self.conclude(prepared, request, answered)
+    }
+
+    fn stream(
+        &self,
+        request: &Exchange<'_>,
+        patience: Patience,
+    ) -> Result<Incoming, TransportError> {
+        let mut prepared = self.prepare(request)?;
+        prepared.line.progress.allow(patience.first_byte);
+        let answered = send(&mut prepared, request.method, request.body);
+        let Prepared { line, target, route, .. } = *prepared;
+        let link = Link {
+            stock: self.stock(route).clone(),
+            target,
+            is_proxied: route != Route::Direct,
+            patience,
+            stop: request.stop.clone(),
+            closing: self.closing.clone(),
+        };
+        match answered {
+            Ok(response) => Ok(incoming(response, self.max_answer_bytes, line, link)),
+            Err(e) => Err(link.judge(e, &line, false)),
+        }
     }
 
     fn transfer(
@@ -180,7 +206,7 @@ impl Http {
             return receive(response, self.max_answer_bytes, line);
         }
         let (head, body) = response.into_parts();
-        let length = body.content_length();
+        let framing = Framing::of(&head, &body);
         let (mut reader, mut piece, mut bytes) = (body.into_reader(), vec![0; PIECE], 0);
         let mut written = Ok(());
         while written.is_ok() {
@@ -194,10 +220,11 @@ impl Http {
         }
         *full = written.and_then(|()| file.sync_all()).err();
         if full.is_none() {
-            check_end(&head, length, bytes, line)?;
+            check_end(&framing, bytes, line)?;
         }
         let headers = kept(&head.headers);
-        Ok(saved(Answer { status: head.status.as_u16(), headers, body: Vec::new() }, bytes))
+        let answer = Answer { status: head.status.as_u16(), headers, ..Answer::default() };
+        Ok(saved(answer, bytes))
     }
 
     #[inline(never)]
@@ -232,7 +259,7 @@ impl fmt::Debug for Http {
 }
 
 /// Where a request goes.
-struct Target {
+pub(super) struct Target {
     uri: Uri,
     secure: bool,
     port: u16,
@@ -263,7 +290,7 @@ impl Target {
     }
 
     /// The host and port, without a name and password that the address may hold.
-    fn server(&self) -> String {
+    pub(super) fn server(&self) -> String {
         format!("{}:{}", self.host(), self.port)
     }
 }
@@ -366,7 +393,7 @@ fn receive(
 ) -> Result<Answer, ureq::Error> {
     let (head, body) = response.into_parts();
     let body = read(body, &head, most, line)?;
-    Ok(Answer { status: head.status.as_u16(), headers: kept(&head.headers), body })
+    Ok(Answer { status: head.status.as_u16(), headers: kept(&head.headers), body, is_late: false })
 }
 
 fn read(
@@ -375,7 +402,8 @@ fn read(
     most: u64,
     line: &Line,
 ) -> Result<Vec<u8>, ureq::Error> {
-    let length = body.content_length();
+    let framing = Framing::of(head, &body);
+    let length = framing.length;
     if length.is_some_and(|length| length > most) {
         return Err(ureq::Error::BodyExceedsLimit(most));
     }
@@ -387,19 +415,28 @@ fn read(
     if bytes.len() as u64 > most {
         return Err(ureq::Error::BodyExceedsLimit(most));
     }
-    check_end(head, length, bytes.len() as u64, line)?;
+    check_end(&framing, bytes.len() as u64, line)?;
     Ok(bytes)
 }
 
-/// Whether a body of `bytes` bytes is complete.
-fn check_end(
-    head: &http::response::Parts,
+/// How a body tells its end.
+pub(super) struct Framing {
     length: Option<u64>,
-    bytes: u64,
-    line: &Line,
-) -> Result<(), ureq::Error> {
-    let framed = length.is_some() || head.headers.contains_key(header::TRANSFER_ENCODING);
-    let is_broken = !framed && (line.progress.is_broken() || line.progress.is_stopped());
+    is_framed: bool,
+}
+
+impl Framing {
+    pub(super) fn of(head: &http::response::Parts, body: &ureq::Body) -> Framing {
+        let length = body.content_length();
+        let is_framed = length.is_some() || head.headers.contains_key(header::TRANSFER_ENCODING);
+        Framing { length, is_framed }
+    }
+}
+
+/// Whether a body of `bytes` bytes is complete.
+pub(super) fn check_end(framing: &Framing, bytes: u64, line: &Line) -> Result<(), ureq::Error> {
+    let Framing { length, is_framed } = *framing;
+    let is_broken = !is_framed && (line.progress.is_broken() || line.progress.is_stopped());
     if is_broken || length.is_some_and(|length| bytes < length) {
         let cut = io::Error::new(io::ErrorKind::UnexpectedEof, "the connection broke");
         return Err(ureq::Error::Io(cut));
@@ -408,7 +445,7 @@ fn check_end(
 }
 
 /// The headers that say something about limits, retries and identity.
-fn kept(headers: &HeaderMap) -> Headers {
+pub(super) fn kept(headers: &HeaderMap) -> Headers {
     let mut kept = Headers::default();
     for (name, value) in headers {
         if is_kept(name.as_str()) {

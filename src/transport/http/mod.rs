@@ -8,6 +8,7 @@
 //! - `names` - addresses of hosts, looked up once a minute.
 //! - `proxies` - which exchange goes through which proxy.
 //! - `ways` - straight to the server, or by a proxy.
+//! - `streamed` - answers that are read while they come.
 //! - `tcp` - sockets, which can be interrupted from the moment that they are dialled.
 //! - `secure` - secure connections that hold no buffers while they wait.
 //! - `tls` - certificates, and one TLS configuration for all connections.
@@ -19,6 +20,7 @@ mod names;
 mod options;
 mod proxies;
 mod secure;
+mod streamed;
 mod tcp;
 mod tls;
 mod watch;
