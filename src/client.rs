@@ -1,6 +1,8 @@
 //! The handle that everything starts from, and the only place where the parts are put together.
 
-use crate::api::{Caller, Request, Response, Stream, StreamRequest};
+#[cfg(feature = "schema")]
+use crate::api::schema::{JsonSchema, Structurable, Structured, StructuredRequest};
+use crate::api::{Caller, ChatRequest, Request, Response, Stream, StreamRequest, ToolLoop};
 use crate::batch::{Account, BatchOptions, Batches, PartLimits, Store};
 use crate::bulk::Bulk;
 use crate::clock::{Clock, Stop, SystemClock};
@@ -70,6 +72,25 @@ impl Client {
         stop: &Stop,
     ) -> Result<Stream<R>, Error> {
         self.caller.stream(request, stop)
+    }
+
+    /// Sends a request for an answer in the form of a type, such as one of
+    /// [`ChatRequest::structured`].
+    #[cfg(feature = "schema")]
+    pub fn send_structured<R, T>(
+        &self,
+        request: &StructuredRequest<R, T>,
+    ) -> Result<Response<Structured<T>>, Error>
+    where
+        R: Structurable,
+        T: JsonSchema + serde::de::DeserializeOwned,
+    {
+        self.caller.send_structured(request, &Stop::new())
+    }
+
+    /// A chat in which the model may call tools.
+    pub fn tools<'a>(&self, request: ChatRequest) -> ToolLoop<'a> {
+        ToolLoop::new(self.caller.clone(), request)
     }
 
     /// Many requests at once.

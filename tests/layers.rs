@@ -39,6 +39,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("blake3", &["wire/row/"]),
     ("flate2", &["bulk/input/source.rs"]),
     ("dotenvy", &["config/dotenv.rs"]),
+    ("schemars", &["api/schema/"]),
     ("clap", &["bin/"]),
     ("ctrlc", &["bin/"]),
     ("indicatif", &["bin/"]),

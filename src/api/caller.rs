@@ -145,6 +145,15 @@ pub struct Response<T> {
     pub facts: Facts,
 }
 
+impl<T> Response<T> {
+    /// The same with another value in the place of the reply.
+    #[cfg(feature = "schema")]
+    pub(super) fn with<U>(self, value: U) -> Response<U> {
+        let Response { request_id, limits, cost, facts, .. } = self;
+        Response { value, request_id, limits, cost, facts }
+    }
+}
+
 impl<T> Deref for Response<T> {
     type Target = T;
     fn deref(&self) -> &T {

@@ -6,6 +6,8 @@
 //! - `chat`, `responses`, `embeddings`, `moderations`, `completions`, `models` - one endpoint each.
 //! - `message` - messages of a chat.
 //! - `stream` - replies that are read while they come; `chunk`, `step` - their parts.
+//! - `tool`, `tool_loop` - tools that a model may call.
+//! - `schema` - answers in the form of a Rust type.
 //! - `usage` - tokens of a reply.
 //! - `open` - reading what servers really send.
 //! - `groups` - models that share their limits.
@@ -23,7 +25,11 @@ mod moderations;
 mod open;
 mod responses;
 mod step;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod stream;
+mod tool;
+mod tool_loop;
 mod usage;
 
 use crate::error::{Error, Result};
@@ -44,6 +50,8 @@ pub use open::Extra;
 pub use responses::{OutputContent, OutputItem, ResponsesReply, ResponsesRequest};
 pub use step::{ResponseDelta, ResponseEvent};
 pub use stream::{ChatStream, CompletionsStream, ResponsesStream, Stream, StreamRequest};
+pub use tool::Tool;
+pub use tool_loop::{ToolEnd, ToolLoop, ToolRun};
 pub use usage::{TokenDetails, Usage};
 
 mod sealed {

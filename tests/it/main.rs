@@ -16,4 +16,7 @@ mod scenario;
 mod simulator;
 mod spending;
 mod streams;
+#[cfg(feature = "schema")]
+mod structured;
+mod tools;
 mod transport;

@@ -1,6 +1,7 @@
 //! The program: arguments in, library calls, results out.
 
 mod args;
+mod ask;
 mod batch_steps;
 mod control;
 mod estimate;
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let cli = args::Cli::parse();
     let result = match &cli.command {
+        args::Command::Ask(args) => ask::ask(args),
         args::Command::Run(args) => run::run(args),
         args::Command::Estimate(args) => estimate::estimate(args),
         args::Command::Tokens(args) => tokens::tokens(args),

@@ -1,5 +1,6 @@
 //! The program, run as a user runs it: real processes against a simulator in this one.
 //!
+//! - `ask` - one question, and rows that ask for a stream.
 //! - `batch` - batches and their single steps.
 //! - `cap` - caps of money and tokens.
 //! - `codes` - each exit code.
@@ -14,6 +15,7 @@
 //! - `signals` - Ctrl-C.
 //! - `tokens` - counting without sending.
 
+mod ask;
 mod batch;
 mod cap;
 mod codes;

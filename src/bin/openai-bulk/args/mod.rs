@@ -1,8 +1,9 @@
 //! What was typed.
 //!
 //! - `shared` - flags that several commands have.
-//! - `run`, `estimate`, `tokens`, `batch`, `simulate` - one command each.
+//! - `ask`, `run`, `estimate`, `tokens`, `batch`, `simulate` - one command each.
 
+mod ask;
 mod batch;
 mod estimate;
 mod run;
@@ -12,6 +13,7 @@ mod tokens;
 
 use clap::{Parser, Subcommand};
 
+pub use ask::Ask;
 pub use batch::{BatchCommand, BatchSteps};
 pub use estimate::Estimate;
 pub use run::Run;
@@ -41,6 +43,8 @@ The key comes from OPENAI_API_KEY, from .env, or from --api-key-file; no flag ta
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Ask one question, and write the answer while it comes
+    Ask(Box<Ask>),
     /// Send every request of a JSONL file and write every answer
     Run(Box<Run>),
     /// Say what the requests of a JSONL file would cost, and how long they would take
