@@ -136,9 +136,7 @@ impl Decoder {
                     }
                     None => self.data = Some(value.to_vec()),
                 },
-                b"event" => {
-                    self.name = Some(text().into()).filter(|name: &Box<str>| !name.is_empty())
-                }
+                b"event" => self.name = (!value.is_empty()).then(|| text().into()),
                 b"id" if !value.contains(&0) => self.id = Some(text().into()),
                 b"retry" if value.iter().all(u8::is_ascii_digit) => {
                     self.retry = text().parse().ok()

@@ -27,6 +27,9 @@ fn stop() -> String {
     .to_string()
 }
 
+/// Whether an error is the one that is expected.
+type Expected = fn(&Error) -> bool;
+
 /// A stream that says "Hello", with its usage.
 fn hello() -> StreamScript {
     StreamScript::new().data(text("Hel")).data(text("lo")).data(stop()).data(USAGE).done()
@@ -157,7 +160,7 @@ fn until_the_first_part_is_there_a_stream_is_tried_again() {
 fn after_the_first_part_nothing_is_sent_again_and_what_came_is_told() {
     let begun = || StreamScript::new().data(text("Hel"));
     let error = |code: &str| format!(r#"{{"error":{{"message":"no more","code":"{code}"}}}}"#);
-    let table: Vec<(StreamScript, fn(&Error) -> bool)> = vec![
+    let table: Vec<(StreamScript, Expected)> = vec![
         (begun().cut(), |e| matches!(e, Error::Transport(t) if t.kind == Kind::Cut)),
         // An end in order, but neither `[DONE]` nor a reason.
         (begun(), |e| matches!(e, Error::Transport(t) if t.kind == Kind::Cut)),

@@ -1,6 +1,7 @@
 //! The real transport: HTTP/1.1 over ureq, and the only place that names it.
 //!
 //! - `client` - [`Http`]: one exchange from beginning to end.
+//! - `body` - what comes back, and whether it is all.
 //! - `options` - [`HttpOptions`]: what can be set.
 //! - `line` - an agent that serves one exchange at a time, and the stock of them.
 //! - `watch` - how far an exchange has come, which decides what its failure means.
@@ -13,6 +14,7 @@
 //! - `secure` - secure connections that hold no buffers while they wait.
 //! - `tls` - certificates, and one TLS configuration for all connections.
 
+mod body;
 mod client;
 mod fault;
 mod line;

@@ -1,6 +1,7 @@
 //! Answers that are read while they come.
 
-use super::client::{Framing, Target, check_end, kept};
+use super::body::{Framing, check_end, kept};
+use super::client::Target;
 use super::fault;
 use super::line::{Line, Stock};
 use crate::clock::{Stage, Stop};
