@@ -58,7 +58,8 @@ impl StreamRequest for CompletionsRequest {
     }
 
     fn text_of(part: &CompletionsReply) -> Option<String> {
-        Some(part.text().to_owned()).filter(|text| !text.is_empty())
+        let first = part.choices.iter().find(|choice| choice.index.unwrap_or(0) == 0)?;
+        first.text.clone().filter(|text| !text.is_empty())
     }
 }
 

@@ -1,7 +1,8 @@
 use super::derive::{JsonSchema, strict_schema};
-use crate::api::Usage;
 use crate::api::caller::{Caller, Response};
-use crate::api::{ChatReply, ChatRequest, FinishReason, Request, ResponsesReply, ResponsesRequest};
+use crate::api::{
+    ChatReply, ChatRequest, FinishReason, Request, ResponsesReply, ResponsesRequest, Usage,
+};
 use crate::clock::Stop;
 use crate::error::{Error, Result};
 use serde::de::DeserializeOwned;

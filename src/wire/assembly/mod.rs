@@ -112,8 +112,13 @@ fn fault(value: &Value, is_error: bool) -> Option<Value> {
     if kind.starts_with("response.") {
         return None;
     }
-    // An answer with a remark about an error is an answer; see `check_answer`.
-    if matches!(inner, Value::Object(_) | Value::String(_)) {
+    let is_told = match inner {
+        Value::Object(members) => !members.is_empty(),
+        Value::String(text) => !text.is_empty(),
+        _ => false,
+    };
+    // In the middle of a stream it is one even beside choices: nothing follows.
+    if is_told {
         return Some(json!({ "error": inner }));
     }
     (is_error || kind == "error" || value["object"] == "error").then(|| json!({ "error": value }))
