@@ -37,6 +37,7 @@ fn paced(
         clock,
         gate: Gate::new(limits),
         rules: Rules::default(),
+        patience: Default::default(),
         timeout: Duration::from_secs(60),
         deadline: Duration::from_secs(600),
         hedge: 0.0,

@@ -1,6 +1,8 @@
 //! The handle that everything starts from, and the only place where the parts are put together.
 
-use crate::api::{Caller, Request, Response};
+#[cfg(feature = "schema")]
+use crate::api::schema::{JsonSchema, Structurable, Structured, StructuredRequest};
+use crate::api::{Caller, ChatRequest, Request, Response, Stream, StreamRequest, ToolLoop};
 use crate::batch::{Account, BatchOptions, Batches, PartLimits, Store};
 use crate::bulk::Bulk;
 use crate::clock::{Clock, Stop, SystemClock};
@@ -52,6 +54,43 @@ impl Client {
         stop: &Stop,
     ) -> Result<Response<R::Reply>, Error> {
         self.caller.send(request, stop)
+    }
+
+    /// Sends one request whose reply is streamed, and waits on this thread for its first part.
+    ///
+    /// Until then it is tried again like any other; from then on a break is told with what had come,
+    /// and nothing is sent twice. Its tokens are asked for (`stream_options`), unless the request
+    /// says otherwise.
+    pub fn stream<R: StreamRequest>(&self, request: &R) -> Result<Stream<R>, Error> {
+        self.stream_until(request, &Stop::new())
+    }
+
+    /// The same; an abort of `stop` from another thread ends a wait at once.
+    pub fn stream_until<R: StreamRequest>(
+        &self,
+        request: &R,
+        stop: &Stop,
+    ) -> Result<Stream<R>, Error> {
+        self.caller.stream(request, stop)
+    }
+
+    /// Sends a request for an answer in the form of a type, such as one of
+    /// [`ChatRequest::structured`].
+    #[cfg(feature = "schema")]
+    pub fn send_structured<R, T>(
+        &self,
+        request: &StructuredRequest<R, T>,
+    ) -> Result<Response<Structured<T>>, Error>
+    where
+        R: Structurable,
+        T: JsonSchema + serde::de::DeserializeOwned,
+    {
+        self.caller.send_structured(request, &Stop::new())
+    }
+
+    /// A chat in which the model may call tools.
+    pub fn tools<'a>(&self, request: ChatRequest) -> ToolLoop<'a> {
+        ToolLoop::new(self.caller.clone(), request)
     }
 
     /// Many requests at once.
@@ -180,6 +219,7 @@ impl ClientBuilder {
             gate: Gate::new(limits(&config)),
             rules: rules(&config),
             timeout: config.get_timeout(),
+            patience: config.get_patience(),
             deadline: config.get_deadline(),
             hedge: config.get_hedge(),
             headers,

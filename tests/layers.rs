@@ -42,6 +42,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("flate2", &["bulk/input/source.rs"]),
     ("dotenvy", &["config/dotenv.rs"]),
     ("toml", &["config/file.rs"]),
+    ("schemars", &["api/schema/"]),
     ("clap", &["bin/"]),
     ("clap_complete", &["bin/"]),
     ("clap_mangen", &["bin/"]),

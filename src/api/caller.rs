@@ -7,6 +7,7 @@ use crate::error::{Error, Undecodable};
 use crate::transport::Method;
 use crate::usage::Cost;
 use crate::wire::headers::RateReport;
+use crate::wire::streaming;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt;
@@ -74,6 +75,11 @@ impl Caller {
         Call::new(method, to.url, body, to.group).asking(to.model)
     }
 
+    /// The call of a body that asks for a stream; it is given as it is, and asks for its usage too.
+    pub fn raw_stream_call(&self, path: &str, model: &str, body: &[u8]) -> Call {
+        self.raw_call(Method::Post, path, model, streaming::ask(path, body)).streamed()
+    }
+
     /// The model that a request to `path` is answered by, if it names `model` or none.
     pub(crate) fn asked<'a>(path: &str, model: &'a str) -> &'a str {
         // Moderations choose their model themselves; all of them are free.
@@ -137,6 +143,15 @@ pub struct Response<T> {
     pub cost: Option<Cost>,
     /// Attempts, latency and waiting.
     pub facts: Facts,
+}
+
+impl<T> Response<T> {
+    /// The same with another value in the place of the reply.
+    #[cfg(feature = "schema")]
+    pub(super) fn with<U>(self, value: U) -> Response<U> {
+        let Response { request_id, limits, cost, facts, .. } = self;
+        Response { value, request_id, limits, cost, facts }
+    }
 }
 
 impl<T> Deref for Response<T> {

@@ -144,7 +144,10 @@ impl Feeder {
 
     fn send(&self, row: Row, index: u64) -> bool {
         let model = row.model.as_deref().unwrap_or_default();
-        let call = self.caller.raw_call(Method::Post, &row.url, model, row.body);
+        let call = match row.is_streamed {
+            true => self.caller.raw_stream_call(&row.url, model, &row.body),
+            false => self.caller.raw_call(Method::Post, &row.url, model, row.body),
+        };
         let tag = Ticket {
             index,
             line: row.line,

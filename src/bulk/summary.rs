@@ -280,8 +280,9 @@ pub fn kind(error: &Error) -> String {
         Error::CircuitOpen(_) => "circuit_open".into(),
         Error::OverCap(_) => "over_cap".into(),
         Error::Cancelled => "cancelled".into(),
+        Error::Stream(e) => kind(&e.cause),
         Error::Transport(e) => e.kind.name().into(),
-        Error::Partial(_) | Error::File(_) => "error".into(),
+        Error::Partial(_) | Error::File(_) | Error::Tool(_) => "error".into(),
     }
 }
 

@@ -10,6 +10,7 @@ use super::key::ApiKey;
 use super::proxies::Proxies;
 use super::values::{Config, Origin};
 use crate::error::{Error, Result};
+use crate::transport::Patience;
 use crate::usage::{Caps, Prices};
 
 /// Where the key is to be taken from.
@@ -128,6 +129,12 @@ impl Config {
     /// How long connecting may take; no default is longer than an attempt.
     pub fn get_connect_timeout(&self) -> Duration {
         self.values.connect_timeout.min(self.get_timeout())
+    }
+
+    /// How long a server may be silent while it streams; no default is longer than an attempt.
+    pub fn get_patience(&self) -> Patience {
+        let first_byte = self.values.first_byte.min(self.get_timeout());
+        Patience { first_byte, idle: self.values.idle.min(self.values.deadline) }
     }
 
     /// Certificates in PEM form to trust besides those of the system.

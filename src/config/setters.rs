@@ -104,6 +104,22 @@ impl Config {
         self.put("OPENAI_CONNECT_TIMEOUT", |v| v.connect_timeout = timeout)
     }
 
+    /// How long the first byte of a streamed answer may take; it is never more than one attempt may.
+    ///
+    /// `OPENAI_STREAM_FIRST_BYTE_TIMEOUT`. Default: 10m. Unit: duration. Source: own choice, that of
+    /// `OPENAI_TIMEOUT`, since a model may think before it writes.
+    pub fn stream_first_byte_timeout(self, timeout: Duration) -> Config {
+        self.put("OPENAI_STREAM_FIRST_BYTE_TIMEOUT", |v| v.first_byte = timeout)
+    }
+
+    /// How long a streamed answer may pause; while it goes on, only the deadline ends it.
+    ///
+    /// `OPENAI_STREAM_IDLE_TIMEOUT`. Default: 5m. Unit: duration. Source: own choice, a model may
+    /// think between two words.
+    pub fn stream_idle_timeout(self, timeout: Duration) -> Config {
+        self.put("OPENAI_STREAM_IDLE_TIMEOUT", |v| v.idle = timeout)
+    }
+
     /// Certificates in PEM form to trust besides those of the system.
     ///
     /// `OPENAI_CA_FILE`. Default: none. Unit: path. Source: own choice.

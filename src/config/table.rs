@@ -113,6 +113,22 @@ static SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        name: "OPENAI_STREAM_FIRST_BYTE_TIMEOUT",
+        default: "10m",
+        unit: "duration",
+        help: "How long the first byte of a streamed answer may take.",
+        source: "own choice: that of OPENAI_TIMEOUT, since a model may think before it writes",
+        slot: |v| Slot::Time { at: &mut v.first_byte, min: MS.saturating_mul(10), max: DAY },
+    },
+    Setting {
+        name: "OPENAI_STREAM_IDLE_TIMEOUT",
+        default: "5m",
+        unit: "duration",
+        help: "How long a streamed answer may pause; while it goes on, only OPENAI_DEADLINE ends it.",
+        source: "own choice: a model may think between two words",
+        slot: |v| Slot::Time { at: &mut v.idle, min: MS.saturating_mul(10), max: DAY },
+    },
+    Setting {
         name: "OPENAI_CA_FILE",
         default: "none",
         unit: "path",

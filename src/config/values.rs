@@ -45,6 +45,8 @@ pub(super) struct Values {
     pub(super) timeout: Duration,
     pub(super) deadline: Duration,
     pub(super) connect_timeout: Duration,
+    pub(super) first_byte: Duration,
+    pub(super) idle: Duration,
     pub(super) ca_file: Option<PathBuf>,
     pub(super) max_answer_size: u64,
     pub(super) api_type: Option<String>,

@@ -2,7 +2,7 @@
 
 use super::gate::{Permit, Settlement, Spent};
 use super::judge::{self, Bad, Finding, Judged, What};
-use super::{Call, Dispatcher, Event, secret};
+use super::{Call, Dispatcher, Event, receive, secret};
 use crate::clock::{Stop, Time};
 use crate::error::{Error, Timeout, TimeoutStage, TransportError};
 use crate::logs as key;
@@ -219,20 +219,46 @@ pub(crate) fn attempt(
     stop: &Stop,
 ) -> Step {
     let began = begin(dispatcher, call, history);
-    let timeout = dispatcher.timeout.min(history.deadline().since(began));
-    let exchange = Exchange {
-        method: call.method,
-        url: &call.url,
-        headers: &dispatcher.headers,
-        body: &call.body,
-        timeout,
-        stop,
-    };
+    let timeout = time(dispatcher, call, history.deadline().since(began));
+    let (result, limit) = exchange(dispatcher, call, timeout, stop);
+    finish(dispatcher, call, history, permit, (began, limit), result)
+}
+
+/// The time that an attempt has, of what is `left` for the call. A stream takes as long as it is
+/// alive.
+pub(super) fn time(dispatcher: &Dispatcher, call: &Call, left: Duration) -> Duration {
+    if call.is_streamed { left } else { dispatcher.timeout.min(left) }
+}
+
+/// What is sent in an attempt.
+pub(super) fn request<'a>(
+    dispatcher: &'a Dispatcher,
+    call: &'a Call,
+    timeout: Duration,
+    stop: &'a Stop,
+) -> Exchange<'a> {
+    let headers = &dispatcher.headers;
+    Exchange { method: call.method, url: &call.url, headers, body: &call.body, timeout, stop }
+}
+
+/// Does the exchange of an attempt, and tells the time that it was allowed to take.
+pub(super) fn exchange(
+    dispatcher: &Dispatcher,
+    call: &Call,
+    timeout: Duration,
+    stop: &Stop,
+) -> (Result<Answer, TransportError>, Duration) {
+    let exchange = request(dispatcher, call, timeout, stop);
+    if call.is_streamed {
+        let result = receive::gather(dispatcher, &exchange);
+        let limit = receive::allowed(&result, dispatcher.patience, timeout);
+        return (result, limit);
+    }
     let result = match &call.transfer {
         None => dispatcher.transport.exchange(&exchange),
         Some(transfer) => dispatcher.transport.transfer(&exchange, transfer),
     };
-    finish(dispatcher, call, history, permit, (began, timeout), result)
+    (result, timeout)
 }
 
 /// Counts an attempt that is about to be made, and tells when it began.

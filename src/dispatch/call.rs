@@ -27,6 +27,8 @@ pub struct Call {
     /// Whether it is given up where the server may have done it without our having the answer: for
     /// what must not be done twice. Default: no.
     pub is_once: bool,
+    /// Whether its body asks for a stream. Default: no.
+    pub is_streamed: bool,
     /// What it may use at most, once somebody has asked.
     pub(super) most: OnceLock<Box<Most>>,
 }
@@ -47,6 +49,7 @@ impl Call {
             deadline: None,
             transfer: None,
             is_once: false,
+            is_streamed: false,
             most,
         }
     }
@@ -74,6 +77,13 @@ impl Call {
     /// The same call, which is not sent again where the server may have done it.
     pub fn once(mut self) -> Call {
         self.is_once = true;
+        self
+    }
+
+    /// The same call, whose body asks for a stream. Sent like any other, its answer is the reply that
+    /// the stream makes together.
+    pub fn streamed(mut self) -> Call {
+        self.is_streamed = true;
         self
     }
 

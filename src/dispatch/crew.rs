@@ -11,7 +11,6 @@ use super::{Dispatcher, Facts};
 use crate::clock::{Hold, Signal, Stage, Stop, Time};
 use crate::error::{Error, TransportError, TransportErrorKind};
 use crate::logs as key;
-use crate::transport::Exchange;
 use crate::usage::Purse;
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use parking_lot::Mutex;
@@ -373,15 +372,9 @@ impl<T: Send + 'static> Shared<T> {
         let dispatcher = &*self.dispatcher;
         let attempt = AssertUnwindSafe(|| {
             let times = race.start(dispatcher)?;
-            let result = dispatcher.transport.exchange(&Exchange {
-                method: race.call.method,
-                url: &race.call.url,
-                headers: &dispatcher.headers,
-                body: &race.call.body,
-                timeout: times.1,
-                stop: &race.stop,
-            });
-            Some(attempt::weigh(dispatcher, permit, times, result))
+            let (began, timeout) = times;
+            let (result, limit) = attempt::exchange(dispatcher, &race.call, timeout, &race.stop);
+            Some(attempt::weigh(dispatcher, permit, (began, limit), result))
         });
         let mut outcome = match catch_unwind(attempt) {
             Ok(Some(outcome)) => outcome,

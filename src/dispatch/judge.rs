@@ -35,6 +35,8 @@ pub(super) struct Bad {
     pub(super) class: Class,
     pub(super) hint: Option<Duration>,
     pub(super) what: What,
+    /// A part of the answer had come before.
+    pub(super) is_late: bool,
 }
 
 /// What came instead of an answer.
@@ -58,7 +60,7 @@ pub(super) fn judge(result: Result<Answer, TransportError>, date: SystemTime) ->
             Ok(peek) => Finding::Good { status: answer.status, body: answer.body, peek },
             Err(message) => {
                 let what = What::Undecodable { status: answer.status, message };
-                Finding::Bad(Bad { class: Class::Ill, hint: None, what })
+                Finding::Bad(Bad { class: Class::Ill, hint: None, what, is_late: false })
             }
         }
     } else {
@@ -68,7 +70,8 @@ pub(super) fn judge(result: Result<Answer, TransportError>, date: SystemTime) ->
         }
         let class = fault::classify(&fault, &answer.headers);
         let hint = headers::retry_hint(&answer.headers, date, &fault.message);
-        Finding::Bad(Bad { class, hint, what: What::Fault(fault, json(answer.body)) })
+        let (is_late, what) = (answer.is_late, What::Fault(fault, json(answer.body)));
+        Finding::Bad(Bad { class, hint, what, is_late })
     };
     Judged { report, request_id, finding }
 }
@@ -93,7 +96,12 @@ impl Judged {
         Judged {
             report: RateReport::default(),
             request_id: None,
-            finding: Finding::Bad(Bad { class, hint: None, what: What::Broken(broken) }),
+            finding: Finding::Bad(Bad {
+                class,
+                hint: None,
+                what: What::Broken(broken),
+                is_late: false,
+            }),
         }
     }
 }
@@ -104,14 +112,14 @@ impl Bad {
         match &self.what {
             What::Broken(broken) => broken.sent,
             What::Undecodable { .. } => true,
-            What::Fault(..) => false,
+            What::Fault(..) => self.is_late,
         }
     }
 
     /// Whether the server may have done what was asked without our having its answer.
     pub(super) fn is_maybe_done(&self) -> bool {
         match &self.what {
-            What::Fault(fault, _) => fault.status >= 500,
+            What::Fault(fault, _) => fault.status >= 500 || self.is_late,
             _ => self.is_maybe_billed(),
         }
     }
@@ -240,6 +248,7 @@ impl Bad {
                     self.class,
                     Class::Throttled { .. } | Class::SlowDown | Class::TooLarge { .. }
                 );
+                let may_mend = is_refusal || matches!(self.class, Class::Ill);
                 let error = Box::new(ApiError {
                     status: fault.status,
                     kind: fault.kind,
@@ -249,7 +258,8 @@ impl Bad {
                     request_id,
                     retry_after: self.hint,
                     attempts,
-                    retryable: why != Why::NotRetryable,
+                    // A stream that broke is not sent again here; the caller may.
+                    retryable: why != Why::NotRetryable || (self.is_late && may_mend),
                     fatal: matches!(self.class, Class::RunFatal),
                     body,
                 });

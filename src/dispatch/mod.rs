@@ -4,6 +4,8 @@
 //! - `gate` - who may send now.
 //! - `judge` - what an answer, or its absence, means.
 //! - `attempt` - one attempt: exchange, judge, settle, decide.
+//! - `receive` - an exchange whose answer is streamed.
+//! - `stream` - a call whose answer is given out while it comes.
 //! - `agenda` - what is to be done at a time.
 //! - `feed` - the calls of a pool that wait.
 //! - `pool` - many calls at once: the way in, and the results.
@@ -26,14 +28,16 @@ mod judge;
 mod mailbox;
 mod meter;
 mod pool;
+mod receive;
 mod secret;
 #[cfg(test)]
 mod simulated;
+mod stream;
 
 use crate::clock::{Clock, Stop};
 use crate::error::{Error, TransportError};
 use crate::policy::retry;
-use crate::transport::{Answer, Exchange, Method, Transport};
+use crate::transport::{Answer, Exchange, Method, Patience, Transport};
 use crate::usage::{Prices, Purse};
 use std::fmt;
 use std::sync::Arc;
@@ -45,6 +49,7 @@ pub use event::{Event, Observer};
 pub use gate::{Adjustment, Cause, Gate, Limits, Quantity};
 pub use meter::{Held, HeldBack, Meter, Progress};
 pub use pool::{Delivered, Intake, Job, Pool, PoolOptions, Received};
+pub use stream::CallStream;
 
 /// What every call of a client shares: the transport, the clock, the gate and the rules.
 pub struct Dispatcher {
@@ -58,6 +63,8 @@ pub struct Dispatcher {
     pub rules: retry::Rules,
     /// Time for one attempt.
     pub timeout: Duration,
+    /// How long a server may be silent while it streams an answer.
+    pub patience: Patience,
     /// Time for a call with all its attempts, unless the call says otherwise.
     pub deadline: Duration,
     /// How many second requests for stragglers a pool may send, for each first one. 0 is none.

@@ -15,4 +15,8 @@ mod scenario;
 #[cfg(feature = "simulator")]
 mod simulator;
 mod spending;
+mod streams;
+#[cfg(feature = "schema")]
+mod structured;
+mod tools;
 mod transport;

@@ -118,6 +118,7 @@ impl Scenario {
             gate: Gate::new(self.limits),
             rules: self.rules,
             timeout: self.timeout,
+            patience: Default::default(),
             deadline: self.deadline,
             hedge: self.hedge,
             headers: Vec::new(),

@@ -5,6 +5,7 @@ mod connections;
 mod files;
 mod proxies;
 pub(crate) mod serve;
+mod streams;
 #[cfg(any(feature = "rustls", feature = "tls-aws-lc", feature = "native-tls"))]
 pub(crate) mod tls;
 

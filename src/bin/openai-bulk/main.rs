@@ -2,6 +2,7 @@
 
 mod advice;
 mod args;
+mod ask;
 mod batch_metrics;
 mod batch_steps;
 mod completions;
@@ -47,6 +48,7 @@ fn command(cli: &args::Cli) -> Result<ExitCode, failure::Failure> {
         log_file::open(path, cli.log_level)?;
     }
     match &cli.command {
+        args::Command::Ask(args) => ask::ask(args),
         args::Command::Run(args) => run::run(args),
         args::Command::Estimate(args) => estimate::estimate(args),
         args::Command::Tokens(args) => tokens::tokens(args),

@@ -141,6 +141,7 @@ impl Run {
             clock: Arc::new(clock.clone()),
             gate: gate.clone(),
             rules: retry::Rules::default(),
+            patience: Default::default(),
             timeout: seconds(600.0),
             deadline: seconds(86_400.0),
             hedge: 0.0,

@@ -1,6 +1,7 @@
 //! The program, run as a user runs it: real processes against a simulator in this one.
 //!
 //! - `advice` - likely mistakes, and what is said to do.
+//! - `ask` - one question, and rows that ask for a stream.
 //! - `batch` - batches and their single steps.
 //! - `cap` - caps of money and tokens.
 //! - `codes` - each exit code.
@@ -21,6 +22,7 @@
 //! - `tokens` - counting without sending.
 
 mod advice;
+mod ask;
 mod batch;
 mod cap;
 mod codes;

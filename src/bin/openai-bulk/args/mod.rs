@@ -1,9 +1,10 @@
 //! What was typed.
 //!
 //! - `shared` - flags that several commands have.
-//! - `run`, `estimate`, `tokens`, `batch`, `report`, `simulate`, `doctor`, `config`, `completions` - one
+//! - `ask`, `run`, `estimate`, `tokens`, `batch`, `report`, `simulate`, `doctor`, `config`, `completions` - one
 //!   command each.
 
+mod ask;
 mod batch;
 mod completions;
 mod config;
@@ -18,6 +19,7 @@ mod tokens;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
+pub use ask::Ask;
 pub use batch::{BatchCommand, BatchSteps};
 pub use completions::Completions;
 pub use config::Config;
@@ -86,6 +88,8 @@ takes it.";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Ask one question, and write the answer while it comes
+    Ask(Box<Ask>),
     /// Send every request of a JSONL file and write every answer
     Run(Box<Run>),
     /// Say what the requests of a JSONL file would cost, and how long they would take
