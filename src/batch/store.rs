@@ -1,6 +1,7 @@
 //! Jobs and parts on the disk, and the only place that names SQLite.
 
 use super::job::{Date, Job, Part};
+use crate::cache::make_folder;
 use crate::error::{Error, Result};
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -297,15 +298,6 @@ fn collect<T: serde::de::DeserializeOwned>(
 
 fn failed(e: rusqlite::Error) -> Error {
     Error::invalid("store", e.to_string())
-}
-
-/// Makes a folder that only its owner can read: rows hold prompts.
-fn make_folder(path: &Path) -> Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|e| Error::file("make the folder", path, e))
 }
 
 #[cfg(test)]

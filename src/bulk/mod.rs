@@ -10,6 +10,7 @@
 //! - `costs` - what a run cost: [`Costs`].
 //! - `earlier` - what the answers that an output holds have cost.
 //! - `spent` - the most that may have been spent for an output, in a file beside it.
+//! - `repeats` - requests that occur several times in a run.
 //! - `record` - the line of output that a row ends in.
 //! - `snapshot` - where a run stands.
 //! - `summary` - what a run did.
@@ -22,6 +23,7 @@ pub mod input;
 pub mod journal;
 mod par;
 mod record;
+mod repeats;
 mod results;
 mod run;
 mod snapshot;

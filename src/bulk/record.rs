@@ -2,7 +2,7 @@
 
 use super::feeder::Ticket;
 use super::summary::kind;
-use crate::dispatch::{Facts, Reply};
+use crate::dispatch::{AnsweredBy, Facts, Reply};
 use crate::error::{ApiError, Error};
 use crate::usage::Money;
 use crate::wire::row::{Body, OutputLine, Response, fingerprint_hex};
@@ -21,6 +21,10 @@ struct Run<'a> {
     maybe_billed: u32,
     latency_ms: f64,
     waiting_ms: f64,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    cached: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    shared: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     asked: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,6 +80,8 @@ pub(crate) fn write(
         maybe_billed: facts.maybe_billed,
         latency_ms: millis(facts.latency),
         waiting_ms: millis(facts.waited),
+        cached: facts.answered_by == AnsweredBy::Cache,
+        shared: facts.answered_by == AnsweredBy::Twin,
         asked: reply.and_then(|reply| reply.asked.as_deref()),
         counted_cost: counted.map(|amount| amount.money),
         counted_tokens: counted.map(|amount| amount.tokens),

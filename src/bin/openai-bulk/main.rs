@@ -2,6 +2,7 @@
 
 mod args;
 mod batch_steps;
+mod cache_steps;
 mod control;
 mod estimate;
 mod failure;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         args::Command::Estimate(args) => estimate::estimate(args),
         args::Command::Tokens(args) => tokens::tokens(args),
         args::Command::Batch(args) => batch_steps::steps(args),
+        args::Command::Cache(args) => cache_steps::steps(args),
         args::Command::Simulate(args) => simulate::simulate(args),
     };
     result.unwrap_or_else(|failure| {

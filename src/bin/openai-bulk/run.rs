@@ -4,7 +4,9 @@ use crate::args::{Connection, Fsync, Mode, Rates, Run, Sending};
 use crate::control::Control;
 use crate::failure::{self, Failure};
 use crate::progress::Progress;
-use crate::{batch_steps, estimate, logger, machine, requests, signals, simulate, table};
+use crate::{
+    batch_steps, cache_steps, estimate, logger, machine, requests, signals, simulate, table,
+};
 use indicatif::MultiProgress;
 use openai_bulk::bulk::journal;
 use openai_bulk::bulk::{FileRun, Status, Summary};
@@ -208,6 +210,7 @@ pub fn config(
         config = config.model(model);
     }
     config = limits(args, config);
+    config = cache_steps::caching(&args.caching, args.simulate, config);
     if !needs_key {
         requests::check_without_key(&config)?;
         return Ok(config);

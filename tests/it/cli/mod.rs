@@ -1,6 +1,7 @@
 //! The program, run as a user runs it: real processes against a simulator in this one.
 //!
 //! - `batch` - batches and their single steps.
+//! - `cache` - answers that are kept on this machine.
 //! - `cap` - caps of money and tokens.
 //! - `codes` - each exit code.
 //! - `control` - limits that change while a run goes on.
@@ -15,6 +16,7 @@
 //! - `tokens` - counting without sending.
 
 mod batch;
+mod cache;
 mod cap;
 mod codes;
 mod control;

@@ -1,9 +1,10 @@
 //! What was typed.
 //!
 //! - `shared` - flags that several commands have.
-//! - `run`, `estimate`, `tokens`, `batch`, `simulate` - one command each.
+//! - `run`, `estimate`, `tokens`, `batch`, `cache`, `simulate` - one command each.
 
 mod batch;
+mod cache;
 mod estimate;
 mod run;
 mod shared;
@@ -13,6 +14,7 @@ mod tokens;
 use clap::{Parser, Subcommand};
 
 pub use batch::{BatchCommand, BatchSteps};
+pub use cache::{CacheCommand, CacheSteps, Caching};
 pub use estimate::Estimate;
 pub use run::Run;
 pub use shared::{Connection, Fsync, Mode, Rates, Requests, Sending};
@@ -49,6 +51,8 @@ pub enum Command {
     Tokens(Box<Tokens>),
     /// Single steps of batches: submit, watch, fetch, cancel
     Batch(Box<BatchSteps>),
+    /// Answers that are kept on this machine: stats, clear
+    Cache(Box<CacheSteps>),
     /// Serve an OpenAI-shaped server on this machine
     Simulate(Box<Simulate>),
 }
