@@ -220,13 +220,14 @@ impl<'a> Line<'a> {
             let response: RawResponse<'_> = serde_json::from_str(raw.get()).ok()?;
             let status = response.status_code.as_ref().and_then(serde_json::Value::as_u64);
             let id = response.request_id.as_ref().and_then(serde_json::Value::as_str);
-            let body = response.body.map(|body| body.get().to_owned());
+            let body = response.body.map(|body| unwrapped(body.get()));
             Some((u16::try_from(status.unwrap_or(0)).unwrap_or(0), id.map(str::to_owned), body))
         });
         let error = raw.error.and_then(|raw| {
             let error: serde_json::Value = serde_json::from_str(raw.get()).ok()?;
             let text = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
-            error.is_object().then(|| (text("code"), text("message")))
+            let code = Some(text("code")).filter(|code| !code.is_empty());
+            error.is_object().then(|| (code.unwrap_or_else(|| text("type")), text("message")))
         });
         Some(Line { custom_id: custom_id.into(), response, error, is_damaged })
     }
@@ -288,6 +289,14 @@ impl<'a> Line<'a> {
             }
         };
         Outcome::Result(Box::new(result))
+    }
+}
+
+/// A body as JSON. Some servers write it as a text that holds the JSON.
+fn unwrapped(body: &str) -> String {
+    match serde_json::from_str::<String>(body) {
+        Ok(text) if text.trim_start().starts_with('{') => text,
+        _ => body.to_owned(),
     }
 }
 
@@ -369,6 +378,22 @@ mod tests {
         ] {
             assert_eq!(rank(&text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn lines_of_servers_that_write_them_in_their_own_way_are_understood() {
+        // OGX writes the body as a text, and an error with its type alone.
+        let body = serde_json::to_string(GOOD).unwrap();
+        let outcome = |text: &str| {
+            Line::read(text.as_bytes()).unwrap().outcome(&Prices::builtin(), "gpt-4o-mini")
+        };
+        let Outcome::Result(answer) = outcome(&line("a", 200, &body)) else { panic!("it is one") };
+        assert_eq!(answer.unwrap().body, GOOD.as_bytes());
+        let failed =
+            r#"{"id":"b","custom_id":"a","error":{"type":"request_failed","message":"too long"}}"#;
+        assert_eq!(rank(failed), Some(Rank::Again));
+        let Outcome::Undone { code, message } = outcome(failed) else { panic!("it was not done") };
+        assert_eq!((code.as_str(), message.as_str()), ("request_failed", "too long"));
     }
 
     #[test]
