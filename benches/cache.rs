@@ -5,6 +5,7 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use openai_bulk::api::ChatRequest;
 use openai_bulk::cache::{Access, Cache, CacheOptions, Entry, Key, Request, Sample};
+use openai_bulk::config::ApiKey;
 use openai_bulk::simulator::Simulator;
 use openai_bulk::{Client, Config};
 use std::hint::black_box;
@@ -71,6 +72,7 @@ fn a_row(c: &mut Criterion) {
     let folder = tempfile::tempdir().expect("there is room");
     let config = Config::new()
         .base_url(simulator.base_url())
+        .api_key(ApiKey::new("sk-bench").expect("it is a key"))
         .cache(Access::On)
         .cache_file(folder.path().join("answers.db"));
     let client = Client::new(config).expect("the settings are valid");
