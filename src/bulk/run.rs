@@ -500,8 +500,7 @@ impl Running<'_> {
         summary.rows.total = self.total.unwrap_or_else(|| self.feeding.read());
         let rows = &mut summary.rows;
         rows.not_sent = rows.total.saturating_sub(rows.done_before + rows.succeeded + rows.failed);
-        let rows = &summary.rows;
-        let rows = rows.succeeded + rows.failed + self.earlier.answers - rows.unsent();
+        let rows = summary.rows.sent() + self.earlier.answers;
         let not_sent = summary.rows.not_sent;
         if rows > 0 && summary.cost.unpriced == 0 {
             let spent = summary.cost.total + self.earlier.amount.money;

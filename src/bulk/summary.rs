@@ -243,9 +243,14 @@ impl Default for Tally {
 }
 
 impl Rows {
-    /// Rows of this run for which nothing was sent.
+    /// Rows that this run answered without sending anything.
     pub fn unsent(&self) -> u64 {
         self.from_cache + self.shared
+    }
+
+    /// The other rows that this run is done with.
+    pub fn sent(&self) -> u64 {
+        self.succeeded + self.failed - self.unsent()
     }
 }
 

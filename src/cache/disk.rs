@@ -3,14 +3,20 @@
 use super::{Entry, Key, make_folder};
 use crate::error::{Error, Result};
 use parking_lot::Mutex;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
+};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// How long a write waits for another process that writes. Source: own choice; a write takes less
 /// than a millisecond, and an answer that is not kept is no loss.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long nothing is written after a write has waited in vain, in milliseconds: else each worker
+/// would wait in its turn. Source: own choice.
+const PAUSE: i64 = 10_000;
 
 /// How far back the time of an entry's last use may lie behind. Source: own choice; a hit is then a
 /// read, which takes a third of the time.
@@ -21,9 +27,6 @@ const USES: usize = 512;
 
 /// Entries that are too old and go with each one that comes.
 const EXPIRED: usize = 2;
-
-/// Entries that go at once where there is no room.
-const CROWDED: usize = 8;
 
 /// Marks the file as one of these: "obac".
 const APPLICATION: i64 = 0x6f62_6163;
@@ -62,8 +65,15 @@ pub struct Disk {
     path: PathBuf,
     /// Reads are never held up by a write.
     reader: Mutex<Connection>,
-    writer: Mutex<Connection>,
-    used: Mutex<Vec<i64>>,
+    writer: Mutex<Writer>,
+    /// Answers that were used and when, as far as that is not written down.
+    used: Mutex<Vec<(i64, i64)>>,
+}
+
+struct Writer {
+    db: Connection,
+    /// Nothing is written before, in milliseconds since 1970.
+    paused_until: i64,
 }
 
 /// What a file of answers holds.
@@ -124,8 +134,9 @@ impl Disk {
             return Err(Error::invalid("OPENAI_CACHE_FILE", message));
         }
         let reader = open().map_err(failed)?;
-        let used = Mutex::new(Vec::new());
-        Ok(Disk { path: path.into(), reader: Mutex::new(reader), writer: Mutex::new(writer), used })
+        let writer = Mutex::new(Writer { db: writer, paused_until: 0 });
+        let (reader, used) = (Mutex::new(reader), Mutex::default());
+        Ok(Disk { path: path.into(), reader, writer, used })
     }
 
     /// Where it is.
@@ -162,35 +173,22 @@ impl Disk {
             return Ok(None);
         }
         if used + USE_STEP <= millis(now) {
-            self.use_later(id, now)?;
+            self.use_later(id, millis(now));
         }
         Ok(Some(entry))
     }
 
-    /// Remembers that an answer was used, and writes it down with others.
-    fn use_later(&self, id: i64, now: SystemTime) -> std::result::Result<(), Trouble> {
-        let mut used = self.used.lock();
-        used.push(id);
-        if used.len() < USES {
-            return Ok(());
+    /// Remembers that an answer was used, and writes it down with others. Where that cannot be, the
+    /// answer is there all the same.
+    fn use_later(&self, id: i64, now: i64) {
+        let full = {
+            let mut used = self.used.lock();
+            used.push((id, now));
+            if used.len() < USES { Vec::new() } else { std::mem::take(&mut *used) }
+        };
+        if !full.is_empty() {
+            let _ = self.change(now, |change| write_uses(change, &full));
         }
-        let used = std::mem::take(&mut *used);
-        self.write_uses(&used, now)
-    }
-
-    fn write_uses(&self, used: &[i64], now: SystemTime) -> std::result::Result<(), Trouble> {
-        let mut db = self.writer.lock();
-        if db.is_readonly("main")? {
-            return Ok(());
-        }
-        let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        {
-            let mut update = change.prepare_cached("UPDATE answers SET used = ?2 WHERE id = ?1")?;
-            for id in used {
-                update.execute(params![id, millis(now)])?;
-            }
-        }
-        Ok(change.commit()?)
     }
 
     /// Keeps an answer, and removes what is older than `oldest` or has no room within `most` bytes:
@@ -203,46 +201,36 @@ impl Disk {
         oldest: SystemTime,
         most: u64,
     ) -> std::result::Result<(), Trouble> {
-        let uses = std::mem::take(&mut *self.used.lock());
-        if !uses.is_empty() {
-            self.write_uses(&uses, now)?;
+        let used = std::mem::take(&mut *self.used.lock());
+        self.change(millis(now), |change| {
+            write_uses(change, &used)?;
+            insert(change, key, entry, now)?;
+            make_room(change, oldest, most)
+        })
+    }
+
+    fn change(
+        &self,
+        now: i64,
+        of: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
+    ) -> std::result::Result<(), Trouble> {
+        let mut writer = self.writer.lock();
+        if now < writer.paused_until {
+            return Err(Trouble::Busy);
         }
-        let mut db = self.writer.lock();
-        let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        change
-            .prepare_cached(
-                "INSERT INTO answers (key, stored, used, status, request_id, checksum, body) \
-                 VALUES (?1, ?2, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (key) DO UPDATE SET \
-                 stored = excluded.stored, used = excluded.used, status = excluded.status, \
-                 request_id = excluded.request_id, checksum = excluded.checksum, \
-                 body = excluded.body",
-            )?
-            .execute(params![
-                key.bytes(),
-                millis(now),
-                entry.status,
-                entry.request_id.as_deref(),
-                entry.checksum(key).as_slice(),
-                entry.body,
-            ])?;
-        change
-            .prepare_cached(
-                "DELETE FROM answers WHERE id IN \
-                 (SELECT id FROM answers WHERE stored < ?1 ORDER BY stored LIMIT ?2)",
-            )?
-            .execute(params![millis(oldest), EXPIRED])?;
-        while taken(&change)? > most {
-            let gone = change
-                .prepare_cached(
-                    "DELETE FROM answers WHERE id IN \
-                     (SELECT id FROM answers ORDER BY used, id LIMIT ?1)",
-                )?
-                .execute(params![CROWDED])?;
-            if gone == 0 {
-                break;
-            }
+        if writer.db.is_readonly("main")? {
+            return Ok(());
         }
-        Ok(change.commit()?)
+        let change = writer.db.transaction_with_behavior(TransactionBehavior::Immediate);
+        let done = change.and_then(|change| {
+            of(&change)?;
+            change.commit()
+        });
+        let done = done.map_err(Trouble::from);
+        if matches!(done, Err(Trouble::Busy)) {
+            writer.paused_until = now + PAUSE;
+        }
+        done
     }
 
     /// What it holds.
@@ -269,17 +257,19 @@ impl Disk {
         read().map_err(|e| self.failed(&e))
     }
 
-    /// Removes the answers that were stored before `before`, all without it, and gives their room
-    /// back to the disk. It tells how many there were.
+    /// Removes the answers that were stored before `before`, and tells how many there were. Without
+    /// it all go, and their room goes back to the disk; else it is for answers to come.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn clear(&self, before: Option<SystemTime>) -> Result<u64> {
-        let db = self.writer.lock();
-        let before = before.map_or(i64::MAX, millis);
+        let db = &self.writer.lock().db;
         let clear = || {
-            let gone = db.execute("DELETE FROM answers WHERE stored < ?1", [before])?;
-            db.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);")?;
+            let stored_before = before.map_or(i64::MAX, millis);
+            let gone = db.execute("DELETE FROM answers WHERE stored < ?1", [stored_before])?;
+            if before.is_none() {
+                db.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);")?;
+            }
             Ok::<_, rusqlite::Error>(gone as u64)
         };
         clear().map_err(|e| self.failed(&e))
@@ -312,6 +302,44 @@ fn prepare(db: &mut Connection, is_read_only: bool) -> rusqlite::Result<()> {
     change.commit()
 }
 
+fn write_uses(change: &Transaction<'_>, used: &[(i64, i64)]) -> rusqlite::Result<()> {
+    let mut update = change.prepare_cached("UPDATE answers SET used = ?2 WHERE id = ?1")?;
+    used.iter().try_for_each(|(id, when)| update.execute(params![id, when]).map(drop))
+}
+
+fn insert(
+    change: &Transaction<'_>,
+    key: &Key,
+    entry: &Entry,
+    now: SystemTime,
+) -> rusqlite::Result<()> {
+    let mut insert = change.prepare_cached(
+        "INSERT INTO answers (key, stored, used, status, request_id, checksum, body) \
+         VALUES (?1, ?2, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (key) DO UPDATE SET \
+         stored = excluded.stored, used = excluded.used, status = excluded.status, \
+         request_id = excluded.request_id, checksum = excluded.checksum, body = excluded.body",
+    )?;
+    let (id, checksum) = (entry.request_id.as_deref(), entry.checksum(key));
+    let values =
+        params![key.bytes(), millis(now), entry.status, id, checksum.as_slice(), entry.body];
+    insert.execute(values).map(drop)
+}
+
+/// Removes some of what is too old, and as much as has no room.
+fn make_room(change: &Transaction<'_>, oldest: SystemTime, most: u64) -> rusqlite::Result<()> {
+    change
+        .prepare_cached(
+            "DELETE FROM answers WHERE id IN \
+             (SELECT id FROM answers WHERE stored < ?1 ORDER BY stored LIMIT ?2)",
+        )?
+        .execute(params![millis(oldest), EXPIRED])?;
+    let mut crowded = change.prepare_cached(
+        "DELETE FROM answers WHERE id IN (SELECT id FROM answers ORDER BY used, id LIMIT 1)",
+    )?;
+    while taken(change)? > most && crowded.execute([])? > 0 {}
+    Ok(())
+}
+
 fn pragma(db: &Connection, name: &str) -> rusqlite::Result<i64> {
     db.prepare_cached(&format!("PRAGMA {name}"))?.query_row([], |row| row.get(0))
 }
@@ -325,6 +353,15 @@ fn taken(db: &Connection) -> rusqlite::Result<u64> {
 fn millis(date: SystemTime) -> i64 {
     let since = date.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let used = std::mem::take(self.used.get_mut());
+        if let Some((_, last)) = used.last() {
+            let _ = self.change(*last, |change| write_uses(change, &used));
+        }
+    }
 }
 
 impl From<rusqlite::Error> for Trouble {
@@ -343,124 +380,4 @@ impl std::fmt::Debug for Disk {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cache::{Request, Sample};
-    use std::fs;
-
-    const NEVER: SystemTime = SystemTime::UNIX_EPOCH;
-    const ALL: u64 = 1 << 40;
-
-    fn key(number: u32) -> Key {
-        let request = Request::new("account", "http://a/v1/chat/completions", b"{}").unwrap();
-        request.sample(Sample { epoch: number, repeat: 0 })
-    }
-
-    fn entry(body: &str) -> Entry {
-        Entry::new(200, Some("req_1"), body.as_bytes()).unwrap()
-    }
-
-    fn at(seconds: u64) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000 + seconds)
-    }
-
-    fn disk() -> (tempfile::TempDir, Disk) {
-        let folder = tempfile::tempdir().unwrap();
-        let disk = Disk::open(folder.path().join("deep/er/answers.db")).unwrap();
-        (folder, disk)
-    }
-
-    #[test]
-    fn what_is_put_in_comes_out_also_from_another_handle() {
-        let (_folder, disk) = disk();
-        let (first, second) = (entry(r#"{"a":1}"#), entry(r#"{"a":2}"#));
-        disk.put(&key(1), &first, at(0), NEVER, ALL).unwrap();
-        assert_eq!(disk.get(&key(1), at(0), NEVER).unwrap(), Some(first));
-        assert_eq!(disk.get(&key(2), at(0), NEVER).unwrap(), None);
-        disk.put(&key(1), &second, at(1), NEVER, ALL).unwrap();
-        for other in [Disk::open(disk.path()), Disk::open_read_only(disk.path())] {
-            let other = other.unwrap();
-            assert_eq!(other.get(&key(1), at(9_000), NEVER).unwrap(), Some(second.clone()));
-            assert_eq!(other.stats().unwrap().answers, 1);
-        }
-    }
-
-    #[test]
-    fn what_is_too_old_is_not_there_and_goes_with_what_comes() {
-        let (_folder, disk) = disk();
-        for number in 0..4 {
-            disk.put(&key(number), &entry("{}"), at(u64::from(number)), NEVER, ALL).unwrap();
-        }
-        assert_eq!(disk.get(&key(1), at(9), at(2)).unwrap(), None);
-        assert!(disk.get(&key(2), at(9), at(2)).unwrap().is_some());
-        assert_eq!(disk.stats().unwrap().answers, 4, "a look removes nothing");
-        disk.put(&key(9), &entry("{}"), at(9), at(2), ALL).unwrap();
-        let stats = disk.stats().unwrap();
-        assert_eq!((stats.answers, stats.oldest), (3, Some(1_800_000_002)));
-    }
-
-    #[test]
-    fn where_there_is_no_room_what_was_not_used_for_the_longest_time_goes() {
-        let (_folder, disk) = disk();
-        let most = 1 << 20;
-        let body = format!(r#"{{"text":"{}"}}"#, "x".repeat(10_000));
-        let hours = |number: u32| at(u64::from(number) * 3_600);
-        for number in 0..300 {
-            disk.put(&key(number), &entry(&body), hours(number), NEVER, most).unwrap();
-            assert!(disk.stats().unwrap().bytes <= most);
-            // The first one is used again and again.
-            assert!(disk.get(&key(0), hours(number + 1), NEVER).unwrap().is_some(), "{number}");
-        }
-        let kept: Vec<u32> = (0..300)
-            .filter(|number| disk.get(&key(*number), hours(300), NEVER).unwrap().is_some())
-            .collect();
-        assert!(kept.len() > 60, "{kept:?}");
-        assert_eq!(kept[0], 0);
-        assert!(kept[1..].is_sorted_by(|a, b| a + 1 == *b) && kept.contains(&299), "{kept:?}");
-        assert!(fs::metadata(disk.path()).unwrap().len() <= most + (1 << 16));
-    }
-
-    #[test]
-    fn clearing_gives_the_room_back() {
-        let (_folder, disk) = disk();
-        for number in 0..50 {
-            let body = format!(r#"{{"text":"{}"}}"#, "x".repeat(10_000));
-            disk.put(&key(number), &entry(&body), at(u64::from(number)), NEVER, ALL).unwrap();
-        }
-        let full = disk.stats().unwrap().bytes;
-        assert_eq!(disk.clear(Some(at(20))).unwrap(), 20);
-        assert_eq!(disk.clear(None).unwrap(), 30);
-        let stats = disk.stats().unwrap();
-        assert_eq!((stats.answers, stats.oldest), (0, None));
-        assert!(stats.bytes * 5 < full && fs::metadata(disk.path()).unwrap().len() * 5 < full);
-    }
-
-    #[test]
-    fn a_torn_entry_is_a_miss() {
-        let (_folder, disk) = disk();
-        disk.put(&key(1), &entry(r#"{"text":"whole"}"#), at(0), NEVER, ALL).unwrap();
-        disk.writer
-            .lock()
-            .execute("UPDATE answers SET body = CAST('{\"text\":\"whol' AS BLOB)", [])
-            .unwrap();
-        assert_eq!(disk.get(&key(1), at(0), NEVER).unwrap(), None);
-        disk.put(&key(1), &entry(r#"{"text":"whole"}"#), at(0), NEVER, ALL).unwrap();
-        assert!(disk.get(&key(1), at(0), NEVER).unwrap().is_some());
-    }
-
-    #[test]
-    fn what_is_no_cache_is_left_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("notes.txt");
-        fs::write(&path, "a text that nobody wants to lose, and that is no database".repeat(50))
-            .unwrap();
-        let before = fs::read(&path).unwrap();
-        let error = Disk::open(&path).unwrap_err().to_string();
-        assert!(error.contains("name another file"), "{error}");
-        assert_eq!(fs::read(&path).unwrap(), before);
-        let other = folder.path().join("other.db");
-        Connection::open(&other).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
-        assert!(Disk::open(&other).unwrap_err().to_string().contains("is no cache"));
-        assert!(Disk::open_read_only(folder.path().join("none.db")).is_err());
-    }
-}
+mod tests;

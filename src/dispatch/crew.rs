@@ -152,19 +152,7 @@ impl<T: Send + 'static> Shared<T> {
         let mut feed = self.feed.lock();
         self.take_in(&mut feed);
         if self.is_closing() {
-            for pending in feed.clear() {
-                let facts = pending.history.map(|h| h.facts(now)).unwrap_or_default();
-                let _ = results.send(Delivered {
-                    tag: pending.tag,
-                    result: Err(Error::Cancelled),
-                    facts,
-                });
-            }
-            self.cancel_twins(results);
-            if feed.in_flight == 0 {
-                return Take::Done;
-            }
-            return Take::Wait { until: None, held: Held::Server };
+            return self.give_back(&mut feed, now, results);
         }
         let mut alone = Vec::new();
         let mut deliver = |pending: Box<Pending<T>>, error: Error| {
@@ -211,6 +199,20 @@ impl<T: Send + 'static> Shared<T> {
             _ => {}
         }
         take
+    }
+
+    /// Gives back all that waits, because nothing more is sent.
+    fn give_back(&self, feed: &mut Feed<T>, now: Time, results: &Sender<Delivered<T>>) -> Take<T> {
+        for pending in feed.clear() {
+            let facts = pending.history.map(|h| h.facts(now)).unwrap_or_default();
+            let result = Err(Error::Cancelled);
+            let _ = results.send(Delivered { tag: pending.tag, result, facts });
+        }
+        self.cancel_twins(results);
+        if feed.in_flight == 0 {
+            return Take::Done;
+        }
+        Take::Wait { until: None, held: Held::Server }
     }
 
     fn take_in(&self, feed: &mut Feed<T>) {

@@ -8,6 +8,7 @@
 //! - `embeddings` - the same with a model for embeddings, behind a key.
 //! - `ogx` - OGX, which has files and batches.
 //! - `nginx` - fixed answers, delays and faults.
+//! - `streams` - rows that ask for a stream, from llama.cpp and nginx.
 
 #[allow(dead_code)] // Some of it serves other tests.
 #[path = "../it/program.rs"]
@@ -17,6 +18,7 @@ mod embeddings;
 mod llama;
 mod nginx;
 mod ogx;
+mod streams;
 
 use openai_bulk::config::ApiKey;
 use openai_bulk::{Client, Config};
