@@ -9,6 +9,7 @@ use super::record;
 use super::snapshot::{Snapshot, Speed};
 use super::spent::SpentFile;
 use super::summary::{Limit, LimitChange, Status, Summary, Tally};
+use super::under_way::UnderWayFile;
 use crate::api::Caller;
 use crate::clock::{Stage, Stop, Time};
 use crate::dispatch::{Delivered, Pool, PoolOptions};
@@ -124,8 +125,9 @@ impl FileRun {
     /// Does the run; `show` is called ten times a second with where it stands.
     ///
     /// # Errors
-    /// When a file cannot be read or written, or a line is not valid: then nothing more is sent,
-    /// and the output is valid. A run that the user or the server ended is no error; its summary
+    /// When a file cannot be read or written, a line is not valid, or batches for the output are under
+    /// way (see [`BatchRun`](crate::batch::BatchRun)): then nothing more is sent, and the output is
+    /// valid. A run that the user or the server ended is no error; its summary
     /// says so.
     pub fn run(mut self, mut show: impl FnMut(&Snapshot)) -> Result<Summary, Error> {
         let source = Source::open(&self.input)?;
@@ -133,7 +135,10 @@ impl FileRun {
             let message = format!("{} is the input; choose another output", self.output.display());
             return Err(Error::invalid("output", message));
         }
+        UnderWayFile::beside(&self.output).refuse()?;
         let Opened { mut journal, total, most } = self.open(&source)?;
+        // Once more, because no other run can begin from here on.
+        UnderWayFile::beside(&self.output).refuse()?;
         journal.probe()?;
         let (purse, earlier) = self.purse(&journal)?;
         let options = PoolOptions::new(self.window, &self.stop).purse(purse.clone());
@@ -184,9 +189,7 @@ impl FileRun {
         if !self.caps.is_some() {
             if !journal.is_sink() {
                 let read = || Earlier::read(&self.output, &dispatcher.prices, self.caps);
-                if let Err(error) = file.set_aside(|| Ok(read()?.amount)) {
-                    log::warn!(target: "openai_bulk::run", error:% = error; "a later cap may not know of all that was spent");
-                }
+                file.try_set_aside(|| Ok(read()?.amount));
             }
             return Ok((None, Earlier::default()));
         }
