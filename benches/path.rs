@@ -3,6 +3,7 @@
 //! `cargo bench --features simulator --bench path`
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use openai_bulk::cache::Cache;
 use openai_bulk::clock::{Clock, ManualClock, Stop, SystemClock};
 use openai_bulk::dispatch::{Call, Dispatcher, Gate, Job, Limits, Pool, PoolOptions};
 use openai_bulk::error::TransportError;
@@ -44,6 +45,7 @@ fn paced(
         headers: vec![("Authorization".into(), "Bearer sk-bench".into())],
         prices: Arc::new(Prices::builtin()),
         purse: None,
+        cache: Cache::none(),
         observer: None,
     })
 }

@@ -5,6 +5,7 @@ use crate::api::schema::{JsonSchema, Structurable, Structured, StructuredRequest
 use crate::api::{Caller, ChatRequest, Request, Response, Stream, StreamRequest, ToolLoop};
 use crate::batch::{Account, BatchOptions, Batches, PartLimits, Store};
 use crate::bulk::Bulk;
+use crate::cache::{Access, Cache, CacheOptions};
 use crate::clock::{Clock, Stop, SystemClock};
 use crate::config::{Config, Proxies};
 use crate::dispatch::{Dispatcher, Gate, Limits, Observer};
@@ -91,6 +92,21 @@ impl Client {
     /// A chat in which the model may call tools.
     pub fn tools<'a>(&self, request: ChatRequest) -> ToolLoop<'a> {
         ToolLoop::new(self.caller.clone(), request)
+    }
+
+    /// The same client for this sample of its answers: where answers are kept, those of another
+    /// number are not taken. The first is 0; the epochs of an evaluation are such numbers.
+    pub fn sample(&self, number: u32) -> Client {
+        self.with_epoch(Some(number))
+    }
+
+    /// The same client, which goes past the cache: it takes no answer from it, and adds none.
+    pub fn uncached(&self) -> Client {
+        self.with_epoch(None)
+    }
+
+    fn with_epoch(&self, epoch: Option<u32>) -> Client {
+        Client { caller: Arc::new(self.caller.epoch(epoch)), config: self.config.clone() }
     }
 
     /// Many requests at once.
@@ -222,6 +238,7 @@ impl ClientBuilder {
             patience: config.get_patience(),
             deadline: config.get_deadline(),
             hedge: config.get_hedge(),
+            cache: cache(&config, &headers)?,
             headers,
             prices: Arc::new(config.load_prices()?),
             purse: caps.is_some().then(|| Purse::new(caps, None)),
@@ -232,6 +249,18 @@ impl ClientBuilder {
             .limit_groups(config.get_limit_groups());
         Ok(Client { caller: Arc::new(caller), config: Arc::new(config) })
     }
+}
+
+fn cache(config: &Config, headers: &[(String, String)]) -> Result<Cache, Error> {
+    let cache = match config.get_cache() {
+        Access::Off => Cache::none(),
+        access => {
+            let (size, age) = (config.get_cache_max_size(), config.get_cache_max_age());
+            let options = CacheOptions::new(config.find_cache_file()?, size, age);
+            Cache::open(options.access(access), headers)
+        }
+    };
+    Ok(cache.coalescing(config.get_coalesce()))
 }
 
 fn http_options(config: &Config, clock: Arc<dyn Clock>) -> HttpOptions {

@@ -9,6 +9,7 @@ pub mod wire;
 pub mod policy;
 pub mod usage;
 pub mod transport;
+pub mod cache;
 pub mod dispatch;
 pub mod api;
 pub mod bulk;

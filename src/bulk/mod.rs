@@ -11,6 +11,7 @@
 //! - `distribution` - how long things took: [`Distribution`], [`Percentiles`].
 //! - `earlier` - what the answers that an output holds have cost.
 //! - `spent` - the most that may have been spent for an output, in a file beside it.
+//! - `repeats` - requests that occur several times in a run.
 //! - `under_way` - whether rows of an output are under way in batches, in another one.
 //! - `beside` - how such files are made.
 //! - `record` - the line of output that a row ends in.
@@ -30,6 +31,7 @@ pub mod journal;
 pub mod metrics;
 mod par;
 mod record;
+mod repeats;
 mod results;
 mod run;
 mod snapshot;

@@ -2,7 +2,7 @@
 
 use super::feeder::Ticket;
 use super::summary::kind;
-use crate::dispatch::{Facts, Reply};
+use crate::dispatch::{AnsweredBy, Facts, Reply};
 use crate::error::{ApiError, Error};
 use crate::logs as key;
 use crate::usage::Money;
@@ -26,6 +26,10 @@ struct Run<'a> {
     /// Unix time of its end, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     ended: Option<f64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    cached: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    shared: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     asked: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,6 +87,8 @@ pub(crate) fn write(
         latency_ms: millis(facts.latency),
         waiting_ms: millis(facts.waited),
         ended: ended.map(unix),
+        cached: facts.answered_by == AnsweredBy::Cache,
+        shared: facts.answered_by == AnsweredBy::Twin,
         asked: reply.and_then(|reply| reply.asked.as_deref()),
         counted_cost: counted.map(|amount| amount.money),
         counted_tokens: counted.map(|amount| amount.tokens),

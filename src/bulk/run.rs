@@ -492,6 +492,7 @@ impl Running<'_> {
             done_before: self.feeding.done_before(),
             succeeded: rows.succeeded,
             failed: rows.failed,
+            unsent: rows.unsent(),
             refused: self.tally.attempts.refused,
             cost: self.tally.costs.total,
             unpriced: self.tally.costs.unpriced,
@@ -561,7 +562,7 @@ impl Running<'_> {
         summary.rows.total = self.total.unwrap_or_else(|| self.feeding.read());
         let rows = &mut summary.rows;
         rows.not_sent = rows.total.saturating_sub(rows.done_before + rows.succeeded + rows.failed);
-        let rows = summary.rows.succeeded + summary.rows.failed + self.earlier.answers;
+        let rows = summary.rows.sent() + self.earlier.answers;
         let not_sent = summary.rows.not_sent;
         if rows > 0 && summary.cost.unpriced == 0 {
             let spent = summary.cost.total + self.earlier.amount.money;

@@ -3,7 +3,7 @@
 use super::distribution::{Distribution, Percentiles};
 use super::{Costs, Timeline};
 use crate::clock::Time;
-use crate::dispatch::{Adjustment, Facts, Held, HeldBack, Reply};
+use crate::dispatch::{Adjustment, AnsweredBy, Facts, Held, HeldBack, Reply};
 use crate::error::{Error, fault_name};
 use crate::wire::answer::RawUsage;
 use serde::{Deserialize, Serialize};
@@ -79,6 +79,10 @@ pub struct Rows {
     pub done_before: u64,
     /// Answered by this run.
     pub succeeded: u64,
+    /// Of those, answered by the cache of answers: nothing was sent.
+    pub from_cache: u64,
+    /// Of those, answered with another row that asked the same at the same time.
+    pub shared: u64,
     /// Failed in this run, lines that are not valid among them.
     pub failed: u64,
     /// Not sent, or not answered for a cause that ended the run: they stay to be done.
@@ -210,6 +214,18 @@ pub struct Tally {
     waiting: Distribution,
 }
 
+impl Rows {
+    /// Rows that this run answered without sending anything.
+    pub fn unsent(&self) -> u64 {
+        self.from_cache + self.shared
+    }
+
+    /// The other rows that this run is done with.
+    pub fn sent(&self) -> u64 {
+        self.succeeded + self.failed - self.unsent()
+    }
+}
+
 impl Tally {
     /// Counts a row that was sent, or failed before it could be.
     pub fn count(&mut self, result: &Result<Reply, Error>, facts: &Facts) {
@@ -222,13 +238,18 @@ impl Tally {
         match result {
             Ok(reply) => {
                 self.rows.succeeded += 1;
+                match facts.answered_by {
+                    AnsweredBy::Cache => self.rows.from_cache += 1,
+                    AnsweredBy::Twin => self.rows.shared += 1,
+                    AnsweredBy::Server => {}
+                }
                 self.costs.answer(reply);
                 // The answers of a batch have neither.
                 if facts.attempts > 0 {
                     self.server.record(facts.latency);
                     self.waiting.record(facts.waited);
                 }
-                if let Some(usage) = &reply.peek.usage {
+                if let Some(usage) = reply.used() {
                     self.tokens.add(usage);
                 }
             }

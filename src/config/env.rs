@@ -72,26 +72,53 @@ impl Config {
         self.batch_store_in(variable)
     }
 
+    /// The file that keeps answers: the one that is set, or `openai-bulk/answers.db` in the user's
+    /// cache folder (`XDG_CACHE_HOME`, `~/.cache`; `LOCALAPPDATA` on Windows).
+    ///
+    /// # Errors
+    /// When none is set and the environment names no such folder.
+    pub fn find_cache_file(&self) -> Result<PathBuf> {
+        self.cache_file_in(|name| std::env::var_os(name))
+    }
+
     fn batch_store_in(&self, lookup: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf> {
-        if let Some(path) = self.get_batch_store() {
-            return Ok(path.to_owned());
-        }
-        let folder = |name: &str| lookup(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let state = if cfg!(windows) {
-            folder("LOCALAPPDATA")
-        } else {
-            let home = || Some(folder("HOME")?.join(".local/state"));
-            folder("XDG_STATE_HOME").or_else(home)
-        };
-        match state {
-            Some(state) => Ok(state.join("openai-bulk").join("batches.db")),
-            None => Err(Error::invalid(
+        let usual =
+            || Some(user_folder(lookup, "XDG_STATE_HOME", ".local/state")?.join("batches.db"));
+        self.get_batch_store().map(Path::to_owned).or_else(usual).ok_or_else(|| {
+            Error::invalid(
                 "OPENAI_BATCH_STORE",
                 "missing, and the environment names no folder for the state of programs; name a \
                  file (--store FILE)",
-            )),
-        }
+            )
+        })
     }
+
+    fn cache_file_in(&self, lookup: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf> {
+        let usual = || Some(user_folder(lookup, "XDG_CACHE_HOME", ".cache")?.join("answers.db"));
+        self.get_cache_file().map(Path::to_owned).or_else(usual).ok_or_else(|| {
+            Error::invalid(
+                "OPENAI_CACHE_FILE",
+                "missing, and the environment names no folder for caches; name a file \
+                 (--cache-file FILE)",
+            )
+        })
+    }
+}
+
+/// Our folder among those that a user has for one purpose: the one that a variable names, or the
+/// usual one.
+fn user_folder(
+    lookup: impl Fn(&str) -> Option<OsString>,
+    variable: &str,
+    usual: &str,
+) -> Option<PathBuf> {
+    let folder = |name: &str| lookup(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let all = if cfg!(windows) {
+        folder("LOCALAPPDATA")
+    } else {
+        folder(variable).or_else(|| Some(folder("HOME")?.join(usual)))
+    };
+    Some(all?.join("openai-bulk"))
 }
 
 /// A layer goes before those that follow it.
@@ -254,7 +281,7 @@ mod tests {
 }
 
 #[cfg(all(test, unix))]
-mod state_folder {
+mod folders {
     use super::*;
 
     #[test]
@@ -273,5 +300,23 @@ mod state_folder {
         assert_eq!(found(new(), &[home, state]).as_deref(), Some("/state/openai-bulk/batches.db"));
         assert_eq!(found(new(), &[home, ("XDG_STATE_HOME", "relative")]).as_deref(), Some(usual));
         assert_eq!(found(new(), &[]), None);
+    }
+
+    #[test]
+    fn kept_answers_lie_where_the_user_says_or_in_the_cache_folder() {
+        let found = |config: Config, vars: &[(&str, &str)]| {
+            let lookup = |name: &str| {
+                vars.iter().find(|(each, _)| *each == name).map(|(_, value)| OsString::from(value))
+            };
+            config.cache_file_in(lookup).map(|path| path.display().to_string()).ok()
+        };
+        let (home, cache) = (("HOME", "/home/u"), ("XDG_CACHE_HOME", "/cache"));
+        let named = Config::new().cache_file("x.db");
+        assert_eq!(found(named, &[home]).as_deref(), Some("x.db"));
+        let usual = "/home/u/.cache/openai-bulk/answers.db";
+        assert_eq!(found(Config::new(), &[home]).as_deref(), Some(usual));
+        let other = found(Config::new(), &[home, cache]);
+        assert_eq!(other.as_deref(), Some("/cache/openai-bulk/answers.db"));
+        assert_eq!(found(Config::new(), &[]), None);
     }
 }

@@ -9,6 +9,7 @@ use super::endpoint::Endpoint;
 use super::key::ApiKey;
 use super::proxies::Proxies;
 use super::values::{Config, Origin};
+use crate::cache::Access;
 use crate::error::{Error, Result};
 use crate::transport::Patience;
 use crate::usage::{Caps, Prices};
@@ -247,6 +248,31 @@ impl Config {
     /// How long the circuit may stay open before the run is stopped.
     pub fn get_circuit_patience(&self) -> Duration {
         self.values.circuit_patience
+    }
+
+    /// What the cache of answers may be used for.
+    pub fn get_cache(&self) -> Access {
+        self.values.cache.as_deref().and_then(Access::from_name).unwrap_or_default()
+    }
+
+    /// The file that keeps answers, if one is set; see [`Config::find_cache_file`].
+    pub fn get_cache_file(&self) -> Option<&Path> {
+        self.values.cache_file.as_deref()
+    }
+
+    /// The most that the kept answers may take, in bytes.
+    pub fn get_cache_max_size(&self) -> u64 {
+        self.values.cache_max_size
+    }
+
+    /// How long an answer is kept.
+    pub fn get_cache_max_age(&self) -> Duration {
+        self.values.cache_max_age
+    }
+
+    /// Whether rows of a run that ask the same are one request.
+    pub fn get_coalesce(&self) -> bool {
+        self.values.coalesce.as_deref() == Some("on")
     }
 
     /// The first wait before the state of a batch is asked for.

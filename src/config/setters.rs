@@ -9,6 +9,7 @@ use super::near::meant;
 use super::proxies::Proxies;
 use super::table::find;
 use super::values::{Config, Origin};
+use crate::cache::Access;
 use crate::error::{Error, Result};
 use crate::usage::Money;
 
@@ -287,6 +288,46 @@ impl Config {
     /// `OPENAI_CIRCUIT_PATIENCE`. Default: 5m. Unit: duration. Source: own choice.
     pub fn circuit_patience(self, patience: Duration) -> Config {
         self.put("OPENAI_CIRCUIT_PATIENCE", |v| v.circuit_patience = patience)
+    }
+
+    /// Whether answers are kept on this machine, so that the same request is never paid for twice.
+    ///
+    /// `OPENAI_CACHE`. Default: off. Unit: text. Source: own choice.
+    pub fn cache(self, access: Access) -> Config {
+        self.put("OPENAI_CACHE", |v| v.cache = Some(access.name().into()))
+    }
+
+    /// The file that keeps answers; without it, one in the user's cache folder.
+    ///
+    /// `OPENAI_CACHE_FILE`. Default: none. Unit: path. Source: own choice.
+    pub fn cache_file(self, path: impl Into<PathBuf>) -> Config {
+        self.put("OPENAI_CACHE_FILE", |v| v.cache_file = Some(path.into()))
+    }
+
+    /// The most that the kept answers may take; those that were not used for the longest time go
+    /// first.
+    ///
+    /// `OPENAI_CACHE_MAX_SIZE`. Default: 4GiB. Unit: bytes. Source: own choice: a million chat
+    /// answers.
+    pub fn cache_max_size(self, bytes: u64) -> Config {
+        self.put("OPENAI_CACHE_MAX_SIZE", |v| v.cache_max_size = bytes)
+    }
+
+    /// How long an answer is kept.
+    ///
+    /// `OPENAI_CACHE_MAX_AGE`. Default: 720h. Unit: duration. Source: own choice: 30 days, because
+    /// the model behind a name may change.
+    pub fn cache_max_age(self, age: Duration) -> Config {
+        self.put("OPENAI_CACHE_MAX_AGE", |v| v.cache_max_age = age)
+    }
+
+    /// Whether rows of a run that ask the same are one request: what is in flight is sent once, and
+    /// all have its answer.
+    ///
+    /// `OPENAI_COALESCE`. Default: off. Unit: text. Source: own choice.
+    pub fn coalesce(self, is_coalescing: bool) -> Config {
+        let text = if is_coalescing { "on" } else { "off" };
+        self.put("OPENAI_COALESCE", |v| v.coalesce = Some(text.into()))
     }
 
     /// The first wait before the state of a batch is asked for; later ones are longer.

@@ -62,6 +62,24 @@ pub struct Facts {
     pub latency: Duration,
     /// From when it first asked to be admitted to its end, less the time in exchanges.
     pub waited: Duration,
+    /// Who answered it, if somebody did.
+    pub answered_by: AnsweredBy,
+    /// What the answer would have cost, if it was not paid for, as far as its price is known.
+    pub saved: Money,
+}
+
+/// Who answered a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AnsweredBy {
+    /// The server, which was asked for it.
+    #[default]
+    Server,
+    /// The cache of answers: nothing was sent, and nothing is paid.
+    Cache,
+    /// The server, which was asked once for several calls that were the same. This is one of those
+    /// for which nothing was sent, and nothing is paid.
+    Twin,
 }
 
 /// What a call has been through so far.
@@ -144,6 +162,7 @@ impl History {
             hedges: self.hedges,
             latency: self.latency,
             waited: now.since(self.asked).saturating_sub(self.exchanging),
+            ..Facts::default()
         }
     }
 
@@ -319,6 +338,7 @@ pub(super) fn conclude(
         Finding::Good { status, body, peek } => {
             dispatcher.tell(&Event::Answered { group: &call.group, latency });
             let facts = history.facts(ended);
+            dispatcher.keep(call, status, request_id.as_deref(), &body);
             let cost = cost_of_answer(&dispatcher.prices, &peek, &call.model, false);
             let asked = peek.model.is_none().then(|| call.model.clone());
             let counted = counted(call, &peek, cost.as_ref());

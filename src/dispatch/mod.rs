@@ -2,6 +2,8 @@
 //!
 //! - `call` - a request as bytes that can be sent again.
 //! - `gate` - who may send now.
+//! - `recall` - answers that need no sending.
+//! - `twins` - calls that ask the same at the same time.
 //! - `judge` - what an answer, or its absence, means.
 //! - `attempt` - one attempt: exchange, judge, settle, decide.
 //! - `receive` - an exchange whose answer is streamed.
@@ -28,12 +30,15 @@ mod judge;
 mod mailbox;
 mod meter;
 mod pool;
+mod recall;
 mod receive;
 mod secret;
 #[cfg(test)]
 mod simulated;
 mod stream;
+mod twins;
 
+use crate::cache::Cache;
 use crate::clock::{Clock, Stop};
 use crate::error::{Error, TransportError};
 use crate::policy::retry;
@@ -43,7 +48,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use attempt::{Facts, Reply};
+pub use attempt::{AnsweredBy, Facts, Reply};
 pub use call::Call;
 pub use event::{Event, Observer};
 pub use gate::{Adjustment, Cause, Gate, Limits, Quantity};
@@ -75,6 +80,8 @@ pub struct Dispatcher {
     pub prices: Arc<Prices>,
     /// What may be spent, if that is capped.
     pub purse: Option<Arc<Purse>>,
+    /// Answers that were paid for once.
+    pub cache: Cache,
     /// Is told what happens.
     pub observer: Option<Observer>,
 }
@@ -93,6 +100,9 @@ impl fmt::Debug for Dispatcher {
 impl Dispatcher {
     /// Sends one call on the caller's thread, and waits until it is answered or has failed.
     pub fn send(&self, call: &Call, stop: &Stop) -> Result<Reply, Error> {
+        if let Some(reply) = self.recall(call) {
+            return Ok(reply);
+        }
         let _hold = self.clock.hold();
         let mut history = attempt::History::begin(self, call, self.clock.now());
         loop {

@@ -15,7 +15,7 @@ pub struct Fault {
     pub status: u16,
     /// The `type`, such as `invalid_request_error`.
     pub kind: Option<String>,
-    /// The `code`; a number is kept as its text.
+    /// The `code`; a number is kept as its text, unless it is the status.
     pub code: Option<String>,
     /// What the server said, without control characters.
     pub message: String,
@@ -61,7 +61,8 @@ pub fn redirect(location: Option<&str>) -> String {
 fn fill(fault: &mut Fault, fields: &serde_json::Map<String, Value>) {
     let field = |name: &str| fields.get(name).and_then(word);
     fault.kind = field("type");
-    fault.code = field("code");
+    // Some servers repeat the status there, which says less than the type.
+    fault.code = field("code").filter(|code| *code != fault.status.to_string());
     fault.param = field("param");
     fault.message = match fields.get("message").or_else(|| fields.get("detail")) {
         Some(Value::String(text)) => clean(text),
@@ -70,10 +71,11 @@ fn fill(fault: &mut Fault, fields: &serde_json::Map<String, Value>) {
     };
 }
 
-/// A text that is not empty, or a number as its text.
+/// A text that is not empty, or a number as its text. Servers in Python may write `None` for nothing.
 fn word(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) if !text.is_empty() => Some(clean(text)),
+        Value::String(text) if text.is_empty() || text == "None" => None,
+        Value::String(text) => Some(clean(text)),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     }
@@ -329,6 +331,8 @@ mod tests {
                 Some("400"),
                 "'messages' is required",
             ),
+            (r#"{"error":{"code":500,"type":"server_error","message":"x"}}"#, None, "x"),
+            (r#"{"error":{"code":"None","type":"None","message":"y"}}"#, None, "y"),
             (r#"{"error":"gone"}"#, None, "gone"),
             (r#"{"message":"no","code":"x"}"#, Some("x"), "no"),
             (r#"{"detail":"Not Found"}"#, None, "Not Found"),

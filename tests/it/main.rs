@@ -3,6 +3,7 @@
 mod api;
 #[cfg(feature = "simulator")]
 mod batch;
+mod caching;
 #[cfg(feature = "cli")]
 mod cli;
 mod flow;

@@ -2,6 +2,7 @@
 
 use super::super::part::{Date, Job, Part};
 use crate::bulk::UnderWayFile;
+use crate::cache::make_folder;
 use crate::error::{Error, Result};
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -393,13 +394,4 @@ fn collect<T: serde::de::DeserializeOwned>(
 
 fn failed(e: rusqlite::Error) -> Error {
     Error::invalid("store", e.to_string())
-}
-
-/// Makes a folder that only its owner can read: rows hold prompts.
-fn make_folder(path: &Path) -> Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|e| Error::file("make the folder", path, e))
 }

@@ -5,6 +5,7 @@ mod args;
 mod ask;
 mod batch_metrics;
 mod batch_steps;
+mod cache_steps;
 mod completions;
 mod control;
 mod doctor;
@@ -54,6 +55,7 @@ fn command(cli: &args::Cli) -> Result<ExitCode, failure::Failure> {
         args::Command::Tokens(args) => tokens::tokens(args),
         args::Command::Batch(args) => batch_steps::steps(args),
         args::Command::Report(args) => report::report(args),
+        args::Command::Cache(args) => cache_steps::steps(args),
         args::Command::Simulate(args) => simulate::simulate(args),
         args::Command::Doctor(args) => doctor::doctor(args),
         args::Command::Config(args) => show_config::show(args),

@@ -2,7 +2,7 @@
 
 use crate::args::{Connection, Files, Rates, Sending, Spending};
 use crate::failure::Failure;
-use crate::{machine, requests, simulate};
+use crate::{cache_steps, machine, requests, simulate};
 use openai_bulk::config::{ApiKey, Config, Sources};
 use openai_bulk::simulator::Simulator;
 
@@ -88,6 +88,7 @@ pub fn sending(
         config = config.model(model);
     }
     config = limits(args, config);
+    config = cache_steps::caching(&args.caching, args.simulate, config);
     if !needs_key {
         requests::check_without_key(&config)?;
         return Ok(config);

@@ -12,6 +12,7 @@ use super::feed::{Feed, Pending, Take};
 use super::gate::{Gate, Limits, Permit};
 use super::pool::Job;
 use super::{Call, Dispatcher};
+use crate::cache::Cache;
 use crate::clock::{Clock, ManualClock, Time};
 use crate::error::{Error, TransportError};
 use crate::policy::retry;
@@ -148,6 +149,7 @@ impl Run {
             headers: Vec::new(),
             prices: Arc::new(Prices::none()),
             purse: None,
+            cache: Cache::none(),
             observer: None,
         };
         Run {

@@ -3,8 +3,19 @@
 use crate::program::Folder;
 use std::process::{Command, Stdio};
 
-const COMMANDS: [&str; 8] =
-    ["run", "estimate", "tokens", "batch", "simulate", "doctor", "config", "completions"];
+const COMMANDS: [&str; 11] = [
+    "run",
+    "ask",
+    "estimate",
+    "tokens",
+    "batch",
+    "cache",
+    "report",
+    "simulate",
+    "doctor",
+    "config",
+    "completions",
+];
 
 #[test]
 fn the_long_help_has_examples_and_the_short_one_says_so() {

@@ -3,6 +3,7 @@
 //! - `advice` - likely mistakes, and what is said to do.
 //! - `ask` - one question, and rows that ask for a stream.
 //! - `batch` - batches and their single steps.
+//! - `cache` - answers that are kept on this machine.
 //! - `cap` - caps of money and tokens.
 //! - `codes` - each exit code.
 //! - `config` - settings from files.
@@ -24,6 +25,7 @@
 mod advice;
 mod ask;
 mod batch;
+mod cache;
 mod cap;
 mod codes;
 mod config;

@@ -1,6 +1,6 @@
 //! What was typed for `ask`.
 
-use super::shared::{Sending, Talk};
+use super::shared::{MORE, Sending, Talk};
 use clap::Args;
 
 const ASK_EXAMPLES: &str = "\
@@ -14,7 +14,7 @@ The answer goes to standard output while it comes; tokens and cost go to standar
 that is not answered ends with 3, and the other exit codes are those of every command.";
 
 #[derive(Debug, Args)]
-#[command(after_help = ASK_EXAMPLES)]
+#[command(after_help = MORE, after_long_help = ASK_EXAMPLES)]
 pub struct Ask {
     /// The question; `-` reads it from standard input
     pub question: String,

@@ -1,11 +1,12 @@
 //! What was typed.
 //!
 //! - `shared` - flags that several commands have.
-//! - `ask`, `run`, `estimate`, `tokens`, `batch`, `report`, `simulate`, `doctor`, `config`, `completions` - one
-//!   command each.
+//! - `ask`, `run`, `estimate`, `tokens`, `batch`, `cache`, `report`, `simulate`, `doctor`, `config`,
+//!   `completions` - one command each.
 
 mod ask;
 mod batch;
+mod cache;
 mod completions;
 mod config;
 mod doctor;
@@ -21,6 +22,7 @@ use std::path::PathBuf;
 
 pub use ask::Ask;
 pub use batch::{BatchCommand, BatchSteps};
+pub use cache::{CacheCommand, CacheSteps, Caching};
 pub use completions::Completions;
 pub use config::Config;
 pub use doctor::Doctor;
@@ -100,6 +102,8 @@ pub enum Command {
     Batch(Box<BatchSteps>),
     /// Make one page of HTML about a run, from its summary and its output
     Report(Box<Report>),
+    /// Answers that are kept on this machine: stats, clear
+    Cache(Box<CacheSteps>),
     /// Serve an OpenAI-shaped server on this machine
     Simulate(Box<Simulate>),
     /// Look at everything that a run needs, and say what to do about what is wrong

@@ -1,6 +1,6 @@
 //! What was typed for `report`.
 
-use super::shared::Talk;
+use super::shared::{MORE, Talk};
 use clap::{ArgGroup, Args};
 use std::path::PathBuf;
 

@@ -1,5 +1,6 @@
 //! Flags that several commands have.
 
+use super::cache::Caching;
 use super::simulate::SimulatorArgs;
 use clap::{Args, ValueEnum};
 use openai_bulk::config::parse_duration;
@@ -140,6 +141,9 @@ pub struct Sending {
     /// How long requests in flight may take to end after Ctrl-C
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "30s", help_heading = "Limits")]
     pub grace: Duration,
+
+    #[command(flatten)]
+    pub caching: Caching,
 
     #[command(flatten)]
     pub connection: Connection,
