@@ -32,6 +32,7 @@ pub(crate) use costs::share;
 pub use costs::{CapUse, Compared, Costs, ModelCost};
 pub(crate) use earlier::Earlier;
 pub(crate) use feeder::Ticket;
+pub(crate) use journal::each_line;
 pub use par::{ParRequests, ParSend};
 pub(crate) use record::{write as write_line, write_failure};
 pub use results::{Bulk, Outcome, Results};

@@ -127,7 +127,28 @@ impl FileRun {
     /// When a file cannot be read or written, or a line is not valid: then nothing more is sent,
     /// and the output is valid. A run that the user or the server ended is no error; its summary
     /// says so.
-    pub fn run(mut self, mut show: impl FnMut(&Snapshot)) -> Result<Summary, Error> {
+    pub fn run(self, show: impl FnMut(&Snapshot)) -> Result<Summary, Error> {
+        self.begin(show, None)
+    }
+
+    /// The same; `seen` is called with each line of output after it was written, and must not take
+    /// long, because the next ones wait.
+    ///
+    /// # Errors
+    /// As for [`run`](FileRun::run).
+    pub fn run_seen(
+        self,
+        show: impl FnMut(&Snapshot),
+        mut seen: impl FnMut(&[u8]),
+    ) -> Result<Summary, Error> {
+        self.begin(show, Some(&mut seen))
+    }
+
+    fn begin(
+        mut self,
+        mut show: impl FnMut(&Snapshot),
+        seen: Option<&mut dyn FnMut(&[u8])>,
+    ) -> Result<Summary, Error> {
         let source = Source::open(&self.input)?;
         if super::journal::same_file(&self.input, &self.output) {
             let message = format!("{} is the input; choose another output", self.output.display());
@@ -169,6 +190,8 @@ impl FileRun {
             buffer: Vec::new(),
             failure: None,
             stopped_by: None,
+            seen: seen.map(|seen| seen as &mut dyn FnMut(&[u8])),
+            unseen: Vec::new(),
         };
         running.go(&mut show);
         running.end(&mut show)
@@ -340,6 +363,9 @@ struct Running<'a> {
     buffer: Vec<u8>,
     failure: Option<Error>,
     stopped_by: Option<Error>,
+    seen: Option<&'a mut dyn FnMut(&[u8])>,
+    /// Lines that are to be shown when they are written, one after the other.
+    unseen: Vec<u8>,
 }
 
 impl Running<'_> {
@@ -421,6 +447,9 @@ impl Running<'_> {
         if let Err(error) = self.journal.append(&line) {
             self.fail(error);
         }
+        if self.seen.is_some() {
+            self.unseen.extend_from_slice(&line);
+        }
         self.buffer = line;
     }
 
@@ -430,6 +459,10 @@ impl Running<'_> {
             && let Err(error) = self.journal.flush(now)
         {
             self.fail(error);
+        }
+        if let Some(seen) = &mut self.seen {
+            self.unseen.split_inclusive(|byte| *byte == b'\n').for_each(seen);
+            self.unseen.clear();
         }
     }
 

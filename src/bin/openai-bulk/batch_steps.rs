@@ -10,8 +10,6 @@ use openai_bulk::batch::{
 use openai_bulk::batch::{State, Store};
 use openai_bulk::bulk::journal;
 use openai_bulk::clock::Stop;
-use openai_bulk::config::Config;
-use openai_bulk::wire::row::Format;
 use openai_bulk::{Client, Error};
 use std::path::Path;
 use std::process::ExitCode;
@@ -30,39 +28,32 @@ pub fn open(client: &Client, store: Option<&Path>) -> Result<Batches, Failure> {
 }
 
 /// A run by batches with the arguments of any run.
-fn job(args: &Run, batches: &Batches, format: Format, config: &Config, stop: &Stop) -> BatchRun {
-    let caps = config.get_caps();
-    BatchRun::new(batches.clone(), &args.input, &args.output)
-        .format(format)
-        .ordered(args.writing.ordered)
-        .fresh(args.writing.fresh)
-        .skip_invalid(args.writing.skip_invalid)
-        .fsync(match args.writing.fsync {
+fn by_batches(job: &run::Job<'_>, batches: &Batches) -> BatchRun {
+    let writing = &job.args.writing;
+    BatchRun::new(batches.clone(), job.input, job.output)
+        .format(job.format.clone())
+        .ordered(writing.ordered)
+        .fresh(writing.fresh)
+        .skip_invalid(writing.skip_invalid)
+        .fsync(match writing.fsync {
             Fsync::Never => journal::Fsync::Never,
             _ => journal::Fsync::Always,
         })
-        .max_cost(caps.money)
-        .max_tokens_total(caps.tokens)
-        .stop(stop)
+        .max_cost(job.caps.money)
+        .max_tokens_total(job.caps.tokens)
 }
 
-/// `run --mode batch`; gives the exit code, unless what is left is to be sent live.
-pub fn run(
-    args: &Run,
-    client: &Client,
-    format: Format,
-    stop: &Stop,
-) -> Result<Option<ExitCode>, Failure> {
-    let batches = open(client, args.ways.store.as_deref())?;
+/// `--mode batch`; gives what was done, unless what is left is to be sent live.
+pub fn run(job: &run::Job<'_>) -> Result<Option<BatchSummary>, Failure> {
+    let args = job.args;
+    let batches = open(job.client, args.ways.store.as_deref())?;
     let mut lines = Lines::new(args.talk.quiet);
-    let summary = job(args, &batches, format, client.config(), stop)
+    let summary = by_batches(job, &batches)
+        .stop(job.stop)
         .resubmit(!args.ways.rest_live)
         .run(|now| lines.show(now))?;
     let is_left = summary.run.rows.not_sent > 0 && summary.run.stopped_by.is_none();
-    let goes_on = args.ways.rest_live && is_left && !stop.is_stopped();
-    if let Some(path) = args.writing.summary.as_ref().filter(|_| !goes_on) {
-        run::write_summary(path, &summary)?;
-    }
+    let goes_on = args.ways.rest_live && is_left && !job.stop.is_stopped();
     if !args.talk.quiet {
         eprint!("{}{}", table::summary(&summary.run), parts_table(&summary.parts));
     }
@@ -70,10 +61,11 @@ pub fn run(
         eprintln!("{} rows are left and go live", summary.run.rows.not_sent);
         return Ok(None);
     }
-    Ok(Some(end(args, &summary)))
+    Ok(Some(summary))
 }
 
-fn end(args: &Run, summary: &BatchSummary) -> ExitCode {
+/// Says how a run by batches ended, and gives its exit code.
+pub fn end(args: &Run, summary: &BatchSummary) -> ExitCode {
     if summary.run.status == openai_bulk::bulk::Status::Interrupted {
         eprintln!("interrupted: batches go on at the server; the same command fetches them");
         return ExitCode::from(failure::INTERRUPTED);
@@ -83,7 +75,8 @@ fn end(args: &Run, summary: &BatchSummary) -> ExitCode {
 
 /// Before a live run: what is under way in batches for the same output is cancelled, and what those
 /// did is kept, so that nothing is paid twice. Nothing happens where there is no store.
-pub fn recall(args: &Run, client: &Client, format: &Format) -> Result<(), Failure> {
+pub fn recall(job: &run::Job<'_>) -> Result<(), Failure> {
+    let (args, client) = (job.args, job.client);
     let path = match &args.ways.store {
         Some(path) => path.clone(),
         None => match client.config().find_batch_store() {
@@ -91,24 +84,25 @@ pub fn recall(args: &Run, client: &Client, format: &Format) -> Result<(), Failur
             Err(_) => return Ok(()),
         },
     };
-    if !path.exists() || args.output == Path::new("-") {
+    if !path.exists() || job.output == Path::new("-") {
         return Ok(());
     }
     let store = Store::open(path)?;
-    let output = std::fs::canonicalize(&args.output).unwrap_or_default();
+    let output = std::fs::canonicalize(job.output).unwrap_or_default();
     let jobs = store.jobs_for(&output.display().to_string())?;
     if !jobs.iter().any(|job| job.is_planned) {
         return Ok(());
     }
     eprintln!(
         "batches for {} are under way: they are cancelled, and what they did is kept",
-        args.output.display()
+        job.output.display()
     );
     let batches = client.batches(store)?;
     let stop = Stop::new();
     stop.drain();
     let mut lines = Lines::new(args.talk.quiet);
-    job(args, &batches, format.clone(), client.config(), &stop)
+    by_batches(job, &batches)
+        .stop(&stop)
         .send_new(false)
         .leave(Leave::Cancelled)
         .run(|now| lines.show(now))?;

@@ -2,8 +2,10 @@
 
 mod args;
 mod batch_steps;
+mod compare;
 mod control;
 mod estimate;
+mod eval;
 mod failure;
 mod logger;
 mod machine;
@@ -20,12 +22,14 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = args::Cli::parse();
-    let result = match &cli.command {
-        args::Command::Run(args) => run::run(args),
-        args::Command::Estimate(args) => estimate::estimate(args),
-        args::Command::Tokens(args) => tokens::tokens(args),
-        args::Command::Batch(args) => batch_steps::steps(args),
-        args::Command::Simulate(args) => simulate::simulate(args),
+    let result = match cli.command {
+        args::Command::Run(args) => run::run(&args),
+        args::Command::Eval(args) => eval::eval(*args),
+        args::Command::Compare(args) => compare::compare(&args),
+        args::Command::Estimate(args) => estimate::estimate(&args),
+        args::Command::Tokens(args) => tokens::tokens(&args),
+        args::Command::Batch(args) => batch_steps::steps(&args),
+        args::Command::Simulate(args) => simulate::simulate(&args),
     };
     result.unwrap_or_else(|failure| {
         eprintln!("error: {failure}");

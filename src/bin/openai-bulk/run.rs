@@ -6,12 +6,14 @@ use crate::failure::{self, Failure};
 use crate::progress::Progress;
 use crate::{batch_steps, estimate, logger, machine, requests, signals, simulate, table};
 use indicatif::MultiProgress;
+use openai_bulk::batch::BatchSummary;
 use openai_bulk::bulk::journal;
 use openai_bulk::bulk::{FileRun, Status, Summary};
 use openai_bulk::clock::Stop;
 use openai_bulk::config::{ApiKey, Config};
 use openai_bulk::simulator::Simulator;
-use openai_bulk::usage::Money;
+use openai_bulk::usage::{Caps, Money};
+use openai_bulk::wire::row::Format;
 use openai_bulk::{Client, Error};
 use std::fs;
 use std::io::IsTerminal;
@@ -45,20 +47,77 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
     let caps = config.get_caps();
     let client = Client::new(config)?;
     if let Some(path) = &args.writing.summary {
-        check_summary(path, args)?;
+        check_summary(path, &[&args.input, &args.output])?;
     }
     let stop = Stop::new();
     signals::watch(&stop, args.sending.grace)?;
-    if args.ways.mode == Mode::Live {
-        batch_steps::recall(args, &client, &format)?;
-    } else if let Some(code) = batch_steps::run(args, &client, format.clone(), &stop)? {
-        return Ok(code);
+    let (input, output) = (&*args.input, &*args.output);
+    let job = Job { args, input, output, client: &client, format, caps, stop: &stop, bars: &bars };
+    let sent = send(&job, &|_| {}, &|| None)?;
+    if let Some(path) = &args.writing.summary {
+        write_summary(path, &sent)?;
     }
-    let mut control = args.sending.control.clone().map(|path| Control::new(path, &client));
+    Ok(sent.end(args))
+}
+
+/// Rows to send, and how.
+pub struct Job<'a> {
+    pub args: &'a Run,
+    pub input: &'a Path,
+    pub output: &'a Path,
+    pub client: &'a Client,
+    pub format: Format,
+    pub caps: Caps,
+    pub stop: &'a Stop,
+    pub bars: &'a MultiProgress,
+}
+
+/// What was sent.
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+pub enum Sent {
+    Live(Box<Summary>),
+    Batch(Box<BatchSummary>),
+}
+
+impl Sent {
+    pub fn summary(&self) -> &Summary {
+        match self {
+            Sent::Live(summary) => summary,
+            Sent::Batch(summary) => &summary.run,
+        }
+    }
+
+    /// Says how it ended, and gives its exit code.
+    pub fn end(&self, args: &Run) -> ExitCode {
+        match self {
+            Sent::Live(summary) => end(args, summary),
+            Sent::Batch(summary) => batch_steps::end(args, summary),
+        }
+    }
+}
+
+/// Sends rows in the mode that was asked for, and tells what that did. `seen` gets the lines of a
+/// live run, and `more` what its progress says besides.
+pub fn send(
+    job: &Job<'_>,
+    seen: &dyn Fn(&[u8]),
+    more: &dyn Fn() -> Option<String>,
+) -> Result<Sent, Failure> {
+    match job.args.ways.mode {
+        Mode::Live => batch_steps::recall(job)?,
+        Mode::Batch => {
+            if let Some(summary) = batch_steps::run(job)? {
+                return Ok(Sent::Batch(Box::new(summary)));
+            }
+        }
+    }
+    let Job { args, client, .. } = job;
+    let mut control = args.sending.control.clone().map(|path| Control::new(path, client));
     machine::survive_file_limits();
-    let mut progress = Progress::new(&bars, args.talk.quiet);
-    let result = FileRun::new(client.caller().clone(), &args.input, &args.output)
-        .format(format)
+    let mut progress = Progress::new(job.bars, args.talk.quiet);
+    let result = FileRun::new(client.caller().clone(), job.input, job.output)
+        .format(job.format.clone())
         .ordered(args.writing.ordered)
         .fresh(args.writing.fresh)
         .skip_invalid(args.writing.skip_invalid)
@@ -67,24 +126,24 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
             Fsync::Interval => journal::Fsync::Interval(Duration::from_secs(1)),
             Fsync::Always => journal::Fsync::Always,
         })
-        .max_cost(caps.money)
-        .max_tokens_total(caps.tokens)
-        .stop(&stop)
-        .run(|snapshot| {
-            if let Some(control) = &mut control {
-                control.look(snapshot.elapsed);
-            }
-            progress.show(snapshot);
-        });
+        .max_cost(job.caps.money)
+        .max_tokens_total(job.caps.tokens)
+        .stop(job.stop)
+        .run_seen(
+            |snapshot| {
+                if let Some(control) = &mut control {
+                    control.look(snapshot.elapsed);
+                }
+                progress.show(snapshot, more());
+            },
+            seen,
+        );
     progress.finish();
     let summary = result?;
-    if let Some(path) = &args.writing.summary {
-        write_summary(path, &summary)?;
-    }
     if !args.talk.quiet {
         eprint!("{}", table::summary(&summary));
     }
-    Ok(end(args, &summary))
+    Ok(Sent::Live(Box::new(summary)))
 }
 
 /// Says how the run ended, and gives its exit code.
@@ -290,11 +349,11 @@ pub fn rates(args: &Rates, mut config: Config) -> Config {
 }
 
 /// Fails now if the summary cannot be written, before anything is paid for.
-fn check_summary(path: &Path, args: &Run) -> Result<(), Failure> {
+pub fn check_summary(path: &Path, others: &[&Path]) -> Result<(), Failure> {
     let opened = fs::OpenOptions::new().create(true).append(true).open(path);
     opened.map_err(|e| Error::file("write the summary", path, e))?;
-    for other in [&args.input, &args.output] {
-        if path == other.as_path() || journal::same_file(path, other) {
+    for &other in others {
+        if path == other || journal::same_file(path, other) {
             return Err(Failure::Usage(format!(
                 "--summary {}: that is the input or the output; choose another file",
                 path.display()

@@ -5,6 +5,7 @@
 //! - `codes` - each exit code.
 //! - `control` - limits that change while a run goes on.
 //! - `estimate` - what a run would cost.
+//! - `eval` - data sets, verdicts, and comparisons.
 //! - `input` - each kind of line, each way in, each endpoint.
 //! - `output` - what is written where.
 //! - `resume` - the same command again.
@@ -19,6 +20,7 @@ mod cap;
 mod codes;
 mod control;
 mod estimate;
+mod eval;
 mod input;
 mod invalid;
 mod killed;

@@ -1,10 +1,11 @@
 //! What was typed.
 //!
 //! - `shared` - flags that several commands have.
-//! - `run`, `estimate`, `tokens`, `batch`, `simulate` - one command each.
+//! - `run`, `eval` (with `compare`), `estimate`, `tokens`, `batch`, `simulate` - one command each.
 
 mod batch;
 mod estimate;
+mod eval;
 mod run;
 mod shared;
 mod simulate;
@@ -14,6 +15,7 @@ use clap::{Parser, Subcommand};
 
 pub use batch::{BatchCommand, BatchSteps};
 pub use estimate::Estimate;
+pub use eval::{Compare, Eval, Judge, Question, ScorerName, Shape};
 pub use run::Run;
 pub use shared::{Connection, Fsync, Mode, Rates, Requests, Sending};
 pub use simulate::{Simulate, SimulatorArgs};
@@ -43,6 +45,10 @@ The key comes from OPENAI_API_KEY, from .env, or from --api-key-file; no flag ta
 pub enum Command {
     /// Send every request of a JSONL file and write every answer
     Run(Box<Run>),
+    /// Ask the questions of a data set, judge the answers, and count
+    Eval(Box<Eval>),
+    /// Say whether two evaluations differ, and whether that is more than chance
+    Compare(Compare),
     /// Say what the requests of a JSONL file would cost, and how long they would take
     Estimate(Box<Estimate>),
     /// Count the tokens of a text, or of the requests of a JSONL file
