@@ -1,7 +1,7 @@
 //! `openai-bulk eval`.
 
 use crate::args::{Eval, Judge, Question, Run, ScorerName, Shape as ShapeName};
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::requests::{print, text_or_file};
 use crate::run::{self, Job, Sent};
 use crate::{logger, signals};
@@ -9,7 +9,9 @@ use indicatif::MultiProgress;
 use openai_bulk::Client;
 use openai_bulk::bulk::Status;
 use openai_bulk::clock::Stop;
-use openai_bulk::eval::{Dataset, Evaluation, Fields, Grading, Prompt, Round, Scorer, Shape};
+use openai_bulk::eval::{
+    Dataset, Evaluation, Fields, Grading, Prompt, Report, Round, Scorer, Shape,
+};
 use openai_bulk::wire::row::Format;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -56,13 +58,13 @@ pub fn eval(args: Eval) -> Result<ExitCode, Failure> {
         run::write_summary(path, &Told { report: &done.report, rounds: &rounds })?;
     }
     print(&done.report.to_string())?;
-    Ok(end(&rounds, &run))
+    Ok(end(&rounds, &run, &done.report))
 }
 
 /// What the summary says.
 #[derive(Serialize)]
-struct Told<'a, R> {
-    report: &'a R,
+struct Told<'a> {
+    report: &'a Report,
     /// The run that asked the samples, and the one that asked the grader.
     rounds: &'a [Sent],
 }
@@ -93,13 +95,19 @@ fn send(
 }
 
 /// The exit code of the first round that did not come to a good end.
-fn end(rounds: &[Sent], run: &Run) -> ExitCode {
+fn end(rounds: &[Sent], run: &Run, report: &Report) -> ExitCode {
     let is_good = |sent: &&Sent| {
         let summary = sent.summary();
         summary.status == Status::Finished && summary.rows.failed == 0
     };
-    let decisive = rounds.iter().find(|sent| !is_good(sent)).or(rounds.last());
-    decisive.map_or(ExitCode::SUCCESS, |sent| sent.end(run))
+    if let Some(sent) = rounds.iter().find(|sent| !is_good(sent)) {
+        return sent.end(run);
+    }
+    if report.overall.errors > 0 {
+        eprintln!("{} answers could not be judged: the output tells why", report.overall.errors);
+        return ExitCode::from(failure::SOME_FAILED);
+    }
+    ExitCode::SUCCESS
 }
 
 /// Each file that is written must be one of its own.
