@@ -27,7 +27,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("ureq", &["transport/http/"]),
     ("rustls", &["transport/http/tls.rs"]),
     ("rustls_native_certs", &["transport/http/tls.rs"]),
-    ("rusqlite", &["batch/store.rs"]),
+    ("rusqlite", &["batch/store/"]),
     ("rustix", &["transport/http/tcp.rs"]),
     ("socket2", &["transport/http/", "simulator/"]),
     ("ratelimit", &["policy/budget.rs"]),

@@ -10,10 +10,13 @@
 //! - `costs` - what a run cost: [`Costs`].
 //! - `earlier` - what the answers that an output holds have cost.
 //! - `spent` - the most that may have been spent for an output, in a file beside it.
+//! - `under_way` - whether rows of an output are under way in batches, in another one.
+//! - `beside` - how such files are made.
 //! - `record` - the line of output that a row ends in.
 //! - `snapshot` - where a run stands.
 //! - `summary` - what a run did.
 
+mod beside;
 mod costs;
 mod earlier;
 pub mod estimate;
@@ -27,6 +30,7 @@ mod run;
 mod snapshot;
 mod spent;
 mod summary;
+mod under_way;
 
 pub(crate) use costs::share;
 pub use costs::{CapUse, Compared, Costs, ModelCost};
@@ -43,3 +47,4 @@ pub use summary::{
     Attempts, Limit, LimitChange, Percentiles, Rate, Rows, SCHEMA, Status, Summary, Tally, Tokens,
     kind,
 };
+pub(crate) use under_way::UnderWayFile;

@@ -9,6 +9,7 @@ use super::record;
 use super::snapshot::{Snapshot, Speed};
 use super::spent::SpentFile;
 use super::summary::{Limit, LimitChange, Status, Summary, Tally};
+use super::under_way::UnderWayFile;
 use crate::api::Caller;
 use crate::clock::{Stage, Stop, Time};
 use crate::dispatch::{Delivered, Pool, PoolOptions};
@@ -124,8 +125,9 @@ impl FileRun {
     /// Does the run; `show` is called ten times a second with where it stands.
     ///
     /// # Errors
-    /// When a file cannot be read or written, or a line is not valid: then nothing more is sent,
-    /// and the output is valid. A run that the user or the server ended is no error; its summary
+    /// When a file cannot be read or written, a line is not valid, or batches for the output are under
+    /// way (see [`BatchRun`](crate::batch::BatchRun)): then nothing more is sent, and the output is
+    /// valid. A run that the user or the server ended is no error; its summary
     /// says so.
     pub fn run(self, show: impl FnMut(&Snapshot)) -> Result<Summary, Error> {
         self.begin(show, None)
@@ -147,14 +149,17 @@ impl FileRun {
     fn begin(
         mut self,
         mut show: impl FnMut(&Snapshot),
-        seen: Option<&mut dyn FnMut(&[u8])>,
+        seen: Option<&mut Seen<'_>>,
     ) -> Result<Summary, Error> {
         let source = Source::open(&self.input)?;
         if super::journal::same_file(&self.input, &self.output) {
             let message = format!("{} is the input; choose another output", self.output.display());
             return Err(Error::invalid("output", message));
         }
+        UnderWayFile::beside(&self.output).refuse()?;
         let Opened { mut journal, total, most } = self.open(&source)?;
+        // Once more, because no other run can begin from here on.
+        UnderWayFile::beside(&self.output).refuse()?;
         journal.probe()?;
         let (purse, earlier) = self.purse(&journal)?;
         let options = PoolOptions::new(self.window, &self.stop).purse(purse.clone());
@@ -190,7 +195,7 @@ impl FileRun {
             buffer: Vec::new(),
             failure: None,
             stopped_by: None,
-            seen: seen.map(|seen| seen as &mut dyn FnMut(&[u8])),
+            seen: seen.map(|seen| seen as &mut Seen<'_>),
             unseen: Vec::new(),
         };
         running.go(&mut show);
@@ -207,9 +212,7 @@ impl FileRun {
         if !self.caps.is_some() {
             if !journal.is_sink() {
                 let read = || Earlier::read(&self.output, &dispatcher.prices, self.caps);
-                if let Err(error) = file.set_aside(|| Ok(read()?.amount)) {
-                    log::warn!(target: "openai_bulk::run", error:% = error; "a later cap may not know of all that was spent");
-                }
+                file.try_set_aside(|| Ok(read()?.amount));
             }
             return Ok((None, Earlier::default()));
         }
@@ -339,6 +342,9 @@ impl<'a> Unpriced<'a> {
     }
 }
 
+/// Is called with each line of output.
+type Seen<'a> = dyn FnMut(&[u8]) + 'a;
+
 /// A run while it goes on.
 struct Running<'a> {
     run: &'a FileRun,
@@ -363,7 +369,7 @@ struct Running<'a> {
     buffer: Vec<u8>,
     failure: Option<Error>,
     stopped_by: Option<Error>,
-    seen: Option<&'a mut dyn FnMut(&[u8])>,
+    seen: Option<&'a mut Seen<'a>>,
     /// Lines that are to be shown when they are written, one after the other.
     unseen: Vec<u8>,
 }

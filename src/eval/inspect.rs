@@ -182,7 +182,9 @@ fn fault(message: &str) -> Value {
 fn iso(date: SystemTime) -> String {
     let seconds = date.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let (mut year, mut day) = (1970, seconds / 86_400);
-    let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let is_leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     while day >= 365 + u64::from(is_leap(year)) {
         day -= 365 + u64::from(is_leap(year));
         year += 1;

@@ -1,6 +1,6 @@
 //! `openai-bulk run`.
 
-use crate::args::{Connection, Fsync, Mode, Rates, Run, Sending};
+use crate::args::{Connection, Fsync, Rates, Run, Sending, Spending};
 use crate::control::Control;
 use crate::failure::{self, Failure};
 use crate::progress::Progress;
@@ -54,7 +54,9 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
     let (input, output) = (&*args.input, &*args.output);
     let job = Job { args, input, output, client: &client, format, caps, stop: &stop, bars: &bars };
     let sent = send(&job, &|_| {}, &|| None)?;
-    if let Some(path) = &args.writing.summary {
+    if let Some(path) = &args.writing.summary
+        && !matches!(sent, Sent::Recalling(_))
+    {
         write_summary(path, &sent)?;
     }
     Ok(sent.end(args))
@@ -78,13 +80,15 @@ pub struct Job<'a> {
 pub enum Sent {
     Live(Box<Summary>),
     Batch(Box<BatchSummary>),
+    /// Nothing, because batches are still being cancelled.
+    Recalling(Box<BatchSummary>),
 }
 
 impl Sent {
     pub fn summary(&self) -> &Summary {
         match self {
             Sent::Live(summary) => summary,
-            Sent::Batch(summary) => &summary.run,
+            Sent::Batch(summary) | Sent::Recalling(summary) => &summary.run,
         }
     }
 
@@ -93,6 +97,7 @@ impl Sent {
         match self {
             Sent::Live(summary) => end(args, summary),
             Sent::Batch(summary) => batch_steps::end(args, summary),
+            Sent::Recalling(summary) => batch_steps::recalling(summary),
         }
     }
 }
@@ -104,13 +109,8 @@ pub fn send(
     seen: &dyn Fn(&[u8]),
     more: &dyn Fn() -> Option<String>,
 ) -> Result<Sent, Failure> {
-    match job.args.ways.mode {
-        Mode::Live => batch_steps::recall(job)?,
-        Mode::Batch => {
-            if let Some(summary) = batch_steps::run(job)? {
-                return Ok(Sent::Batch(Box::new(summary)));
-            }
-        }
+    if let Some(sent) = batch_steps::first(job)? {
+        return Ok(sent);
     }
     let Job { args, client, .. } = job;
     let mut control = args.sending.control.clone().map(|path| Control::new(path, client));
@@ -121,11 +121,7 @@ pub fn send(
         .ordered(args.writing.ordered)
         .fresh(args.writing.fresh)
         .skip_invalid(args.writing.skip_invalid)
-        .fsync(match args.writing.fsync {
-            Fsync::Never => journal::Fsync::Never,
-            Fsync::Interval => journal::Fsync::Interval(Duration::from_secs(1)),
-            Fsync::Always => journal::Fsync::Always,
-        })
+        .fsync(fsync(args.writing.fsync))
         .max_cost(job.caps.money)
         .max_tokens_total(job.caps.tokens)
         .stop(job.stop)
@@ -144,6 +140,14 @@ pub fn send(
         eprint!("{}", table::summary(&summary));
     }
     Ok(Sent::Live(Box::new(summary)))
+}
+
+fn fsync(typed: Fsync) -> journal::Fsync {
+    match typed {
+        Fsync::Never => journal::Fsync::Never,
+        Fsync::Interval => journal::Fsync::Interval(Duration::from_secs(1)),
+        Fsync::Always => journal::Fsync::Always,
+    }
 }
 
 /// Says how the run ended, and gives its exit code.
@@ -291,16 +295,7 @@ fn set(config: Config, typed: &str) -> Result<Config, Failure> {
 }
 
 fn limits(args: &Sending, config: Config) -> Config {
-    let mut config = rates(&args.rates, config);
-    if let Some(most) = args.max_cost {
-        config = config.max_cost(most);
-    }
-    if let Some(most) = args.max_tokens_total {
-        config = config.max_tokens_total(most);
-    }
-    if let Some(path) = &args.prices {
-        config = config.prices_file(path);
-    }
+    let mut config = spending(&args.spending, rates(&args.rates, config));
     if let Some(exact) = args.concurrency {
         config = config.min_concurrency(exact).max_concurrency(exact);
     }
@@ -324,6 +319,20 @@ fn limits(args: &Sending, config: Config) -> Config {
     }
     if let Some(time) = args.connection.connect_timeout {
         config = config.connect_timeout(time);
+    }
+    config
+}
+
+/// What may be spent, as far as it was typed.
+pub fn spending(args: &Spending, mut config: Config) -> Config {
+    if let Some(most) = args.max_cost {
+        config = config.max_cost(most);
+    }
+    if let Some(most) = args.max_tokens_total {
+        config = config.max_tokens_total(most);
+    }
+    if let Some(path) = &args.prices {
+        config = config.prices_file(path);
     }
     config
 }

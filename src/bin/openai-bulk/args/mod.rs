@@ -17,7 +17,7 @@ pub use batch::{BatchCommand, BatchSteps};
 pub use estimate::Estimate;
 pub use eval::{Compare, Eval, Judge, Question, ScorerName, Shape};
 pub use run::Run;
-pub use shared::{Connection, Fsync, Mode, Rates, Requests, Sending};
+pub use shared::{Connection, Fsync, Mode, Rates, Requests, Sending, Spending};
 pub use simulate::{Simulate, SimulatorArgs};
 pub use tokens::{Kind, Tokens};
 
