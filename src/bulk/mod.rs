@@ -45,6 +45,7 @@ pub use costs::{CapUse, Compared, Costs, ModelCost};
 pub use distribution::{Distribution, Percentiles};
 pub(crate) use earlier::Earlier;
 pub(crate) use feeder::Ticket;
+pub(crate) use journal::each_line;
 pub use metrics::{Metrics, MetricsFile};
 pub use par::{ParRequests, ParSend};
 pub(crate) use record::{write as write_line, write_failure};

@@ -141,7 +141,28 @@ impl FileRun {
     /// way (see [`BatchRun`](crate::batch::BatchRun)): then nothing more is sent, and the output is
     /// valid. A run that the user or the server ended is no error; its summary
     /// says so.
-    pub fn run(mut self, mut show: impl FnMut(&Snapshot)) -> Result<Summary, Error> {
+    pub fn run(self, show: impl FnMut(&Snapshot)) -> Result<Summary, Error> {
+        self.begin(show, None)
+    }
+
+    /// The same; `seen` is called with each line of output after it was written, and must not take
+    /// long, because the next ones wait.
+    ///
+    /// # Errors
+    /// As for [`run`](FileRun::run).
+    pub fn run_seen(
+        self,
+        show: impl FnMut(&Snapshot),
+        mut seen: impl FnMut(&[u8]),
+    ) -> Result<Summary, Error> {
+        self.begin(show, Some(&mut seen))
+    }
+
+    fn begin(
+        mut self,
+        mut show: impl FnMut(&Snapshot),
+        seen: Option<&mut Seen<'_>>,
+    ) -> Result<Summary, Error> {
         let source = Source::open(&self.input)?;
         if super::journal::same_file(&self.input, &self.output) {
             let message = format!("{} is the input; choose another output", self.output.display());
@@ -192,6 +213,8 @@ impl FileRun {
             buffer: Vec::new(),
             failure: None,
             stopped_by: None,
+            seen: seen.map(|seen| seen as &mut Seen<'_>),
+            unseen: Vec::new(),
         };
         running.go(&mut show);
         running.end(&mut show)
@@ -337,6 +360,9 @@ impl<'a> Unpriced<'a> {
     }
 }
 
+/// Is called with each line of output.
+type Seen<'a> = dyn FnMut(&[u8]) + 'a;
+
 /// A run while it goes on.
 struct Running<'a> {
     run: &'a FileRun,
@@ -363,6 +389,9 @@ struct Running<'a> {
     buffer: Vec<u8>,
     failure: Option<Error>,
     stopped_by: Option<Error>,
+    seen: Option<&'a mut Seen<'a>>,
+    /// Lines that are to be shown when they are written, one after the other.
+    unseen: Vec<u8>,
 }
 
 impl Running<'_> {
@@ -448,6 +477,9 @@ impl Running<'_> {
         if let Err(error) = self.journal.append(&line) {
             self.fail(error);
         }
+        if self.seen.is_some() {
+            self.unseen.extend_from_slice(&line);
+        }
         self.buffer = line;
     }
 
@@ -457,6 +489,10 @@ impl Running<'_> {
             && let Err(error) = self.journal.flush(now)
         {
             self.fail(error);
+        }
+        if let Some(seen) = &mut self.seen {
+            self.unseen.split_inclusive(|byte| *byte == b'\n').for_each(seen);
+            self.unseen.clear();
         }
     }
 

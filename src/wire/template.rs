@@ -59,7 +59,7 @@ impl Template {
     }
 
     /// The request for one row, as JSON text.
-    pub(super) fn render(&self, row: &Members<'_>) -> Result<String, String> {
+    pub(crate) fn render(&self, row: &Members<'_>) -> Result<String, String> {
         let mut out = String::with_capacity(512);
         for segment in &self.segments {
             match segment {

@@ -4,6 +4,7 @@ use crate::args::{BatchCommand, BatchSteps, Fsync, Mode, Run};
 use crate::batch_metrics::BatchMetrics;
 use crate::failure::{self, Failure};
 use crate::requests::{aligned, print};
+use crate::run::Sent;
 use crate::{run, settings, signals, table};
 use openai_bulk::batch::{
     BatchProgress, BatchRun, BatchSummary, Batches, Job, Part, PartProgress, State, Store,
@@ -11,8 +12,6 @@ use openai_bulk::batch::{
 use openai_bulk::bulk::Status;
 use openai_bulk::bulk::journal;
 use openai_bulk::clock::Stop;
-use openai_bulk::config::Config;
-use openai_bulk::wire::row::Format;
 use openai_bulk::{Client, Error};
 use std::path::Path;
 use std::process::ExitCode;
@@ -31,48 +30,37 @@ pub fn open(client: &Client, store: Option<&Path>) -> Result<Batches, Failure> {
 }
 
 /// A run by batches with the arguments of any run.
-fn job(args: &Run, batches: &Batches, format: Format, config: &Config, stop: &Stop) -> BatchRun {
-    let caps = config.get_caps();
-    BatchRun::new(batches.clone(), &args.input, &args.output)
-        .format(format)
-        .ordered(args.writing.ordered)
-        .fresh(args.writing.fresh)
-        .skip_invalid(args.writing.skip_invalid)
-        .fsync(match args.writing.fsync {
+fn by_batches(job: &run::Job<'_>, batches: &Batches) -> BatchRun {
+    let writing = &job.args.writing;
+    BatchRun::new(batches.clone(), job.input, job.output)
+        .format(job.format.clone())
+        .ordered(writing.ordered)
+        .fresh(writing.fresh)
+        .skip_invalid(writing.skip_invalid)
+        .fsync(match writing.fsync {
             Fsync::Never => journal::Fsync::Never,
             _ => journal::Fsync::Always,
         })
-        .max_cost(caps.money)
-        .max_tokens_total(caps.tokens)
-        .stop(stop)
+        .max_cost(job.caps.money)
+        .max_tokens_total(job.caps.tokens)
 }
 
-/// What is done with batches before rows go live; gives the exit code if none do.
-pub fn first(
-    args: &Run,
-    client: &Client,
-    format: &Format,
-    stop: &Stop,
-) -> Result<Option<ExitCode>, Failure> {
-    match args.ways.mode {
-        Mode::Live => recall(args, client, stop),
-        Mode::Batch => run(args, client, format.clone(), stop),
-    }
+/// What is done with batches before rows go live, if that is all that is done.
+pub fn first(job: &run::Job<'_>) -> Result<Option<Sent>, Failure> {
+    Ok(match job.args.ways.mode {
+        Mode::Live => recall(job)?.map(|summary| Sent::Recalling(Box::new(summary))),
+        Mode::Batch => run(job)?.map(|summary| Sent::Batch(Box::new(summary))),
+    })
 }
 
-/// `run --mode batch`; gives the exit code, unless what is left is to be sent live.
-fn run(
-    args: &Run,
-    client: &Client,
-    format: Format,
-    stop: &Stop,
-) -> Result<Option<ExitCode>, Failure> {
-    let batches = open(client, args.ways.store.as_deref())?;
+/// `--mode batch`; gives what was done, unless what is left is to be sent live.
+fn run(job: &run::Job<'_>) -> Result<Option<BatchSummary>, Failure> {
+    let args = job.args;
+    let batches = open(job.client, args.ways.store.as_deref())?;
     let mut lines = Lines::new(args.talk.quiet);
     let mut metrics = args.writing.metrics_file.as_deref().map(BatchMetrics::start).transpose()?;
-    let summary = job(args, &batches, format, client.config(), stop)
-        .resubmit(!args.ways.rest_live)
-        .run(|now| {
+    let summary =
+        by_batches(job, &batches).stop(job.stop).resubmit(!args.ways.rest_live).run(|now| {
             lines.show(now);
             if let Some(metrics) = &mut metrics {
                 metrics.show(now);
@@ -82,10 +70,7 @@ fn run(
         metrics.end(&summary);
     }
     let is_left = summary.run.rows.not_sent > 0 && summary.run.stopped_by.is_none();
-    let goes_on = args.ways.rest_live && is_left && !stop.is_stopped();
-    if let Some(path) = args.writing.summary.as_ref().filter(|_| !goes_on) {
-        run::write_summary(path, &summary)?;
-    }
+    let goes_on = args.ways.rest_live && is_left && !job.stop.is_stopped();
     if !args.talk.quiet {
         eprint!("{}{}", table::summary(&summary.run), parts_table(&summary.parts));
     }
@@ -93,10 +78,11 @@ fn run(
         eprintln!("{} rows are left and go live", summary.run.rows.not_sent);
         return Ok(None);
     }
-    Ok(Some(end(args, &summary)))
+    Ok(Some(summary))
 }
 
-fn end(args: &Run, summary: &BatchSummary) -> ExitCode {
+/// Says how a run by batches ended, and gives its exit code.
+pub fn end(args: &Run, summary: &BatchSummary) -> ExitCode {
     if summary.run.status == Status::Interrupted {
         eprintln!("interrupted: batches go on at the server; the same command fetches them");
         return ExitCode::from(failure::INTERRUPTED);
@@ -105,19 +91,19 @@ fn end(args: &Run, summary: &BatchSummary) -> ExitCode {
 }
 
 /// Before a live run: what is under way in batches for the same output is cancelled, and what those
-/// did is kept, so that nothing is paid twice. Gives the exit code if that did not come to its end.
-fn recall(args: &Run, client: &Client, stop: &Stop) -> Result<Option<ExitCode>, Failure> {
-    if args.output == Path::new("-") {
+/// did is kept, so that nothing is paid twice. Gives what was done if that did not come to its end.
+fn recall(job: &run::Job<'_>) -> Result<Option<BatchSummary>, Failure> {
+    if job.output == Path::new("-") {
         return Ok(None);
     }
-    let Some(store) = Store::of_output(&args.output)? else { return Ok(None) };
+    let Some(store) = Store::of_output(job.output)? else { return Ok(None) };
     eprintln!(
         "batches for {} are under way: they are cancelled, and what they did is kept",
-        args.output.display()
+        job.output.display()
     );
-    let mut lines = Lines::new(args.talk.quiet);
-    let summary = BatchRun::resume(client.batches(store)?, &args.output)
-        .stop(stop)
+    let mut lines = Lines::new(job.args.talk.quiet);
+    let summary = BatchRun::resume(job.client.batches(store)?, job.output)
+        .stop(job.stop)
         .recall(|now| lines.show(now))?;
     let rows = &summary.run.rows;
     match summary.run.status {
@@ -128,12 +114,12 @@ fn recall(args: &Run, client: &Client, stop: &Stop) -> Result<Option<ExitCode>, 
             );
             Ok(None)
         }
-        _ => Ok(Some(recalling(&summary))),
+        _ => Ok(Some(summary)),
     }
 }
 
-/// Says that batches are still being cancelled.
-fn recalling(summary: &BatchSummary) -> ExitCode {
+/// Says that batches are still being cancelled, and gives the exit code.
+pub fn recalling(summary: &BatchSummary) -> ExitCode {
     if let Some(reason) = &summary.run.stopped_by {
         eprintln!("error: the account or the server refused: {reason}");
         return ExitCode::from(failure::STOPPED);

@@ -31,8 +31,9 @@ impl Progress {
         Progress { bar, is_quiet, last_plain: Duration::ZERO }
     }
 
-    /// Shows where the run stands.
-    pub fn show(&mut self, now: &Snapshot) {
+    /// Shows where the run stands, and `more` behind that.
+    pub fn show(&mut self, now: &Snapshot, more: Option<String>) {
+        let how_far = [how_far(now), more.into_iter().collect()].concat();
         if let Some(bar) = &self.bar {
             if bar.length().is_none()
                 && let Some(total) = now.total
@@ -41,12 +42,12 @@ impl Progress {
                 bar.set_style(style("{bar:20} {wide_msg}\n{prefix}"));
             }
             bar.set_position(now.done());
-            bar.set_message(how_far(now).join(" | "));
+            bar.set_message(how_far.join(" | "));
             bar.set_prefix(how_fast(now).join(" | "));
             bar.tick();
         } else if !self.is_quiet && now.elapsed >= self.last_plain + PLAIN {
             self.last_plain = now.elapsed;
-            let all = [how_far(now), how_fast(now)].concat();
+            let all = [how_far, how_fast(now)].concat();
             eprintln!("{}", all.join(" | "));
         }
     }

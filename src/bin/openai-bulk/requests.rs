@@ -43,6 +43,18 @@ fn read_template(typed: &str) -> Result<Template, Failure> {
     Template::parse(&text).map_err(|e| Failure::Usage(format!("--template: {e}")))
 }
 
+/// A text with places that was typed, or the file that has it.
+pub fn text_or_file(typed: &str, what: &str) -> Result<String, Failure> {
+    if typed.contains(['{', '\n']) {
+        return Ok(typed.to_owned());
+    }
+    let read = fs::read_to_string(typed);
+    read.map_err(|e| {
+        let message = "it has no {field} and is no file that can be read";
+        Failure::Usage(format!("the {what} `{typed}`: {message}: {e}"))
+    })
+}
+
 /// Lines of cells in columns; the first `left` columns begin on the left, the others end on the
 /// right.
 pub fn aligned<const N: usize>(lines: &[[String; N]], left: usize) -> String {

@@ -6,10 +6,11 @@ use crate::failure::{self, Failure};
 use crate::progress::Progress;
 use crate::{advice, batch_steps, estimate, logger, machine, requests, settings, signals, table};
 use indicatif::MultiProgress;
+use openai_bulk::batch::BatchSummary;
 use openai_bulk::bulk::journal;
 use openai_bulk::bulk::{FileRun, Status, Summary};
 use openai_bulk::clock::Stop;
-use openai_bulk::usage::Money;
+use openai_bulk::usage::{Caps, Money};
 use openai_bulk::wire::row::Format;
 use openai_bulk::{Client, Error};
 use std::fs;
@@ -38,51 +39,111 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
     if args.dry_run {
         return estimate::dry_run(args, &config, format, &bars);
     }
+    let caps = config.get_caps();
     let client = Client::new(config)?;
     if let Some(path) = &args.writing.metrics_file {
-        check_apart("--metrics-file", path, args)?;
+        check_apart("--metrics-file", path, &[&args.input, &args.output])?;
     }
     if let Some(path) = &args.writing.summary {
-        check_summary(path, args)?;
+        check_summary(path, &[&args.input, &args.output])?;
     }
     let stop = Stop::new();
     signals::watch(&stop, args.sending.grace)?;
-    if let Some(code) = batch_steps::first(args, &client, &format, &stop)? {
-        return Ok(code);
+    let (input, output) = (&*args.input, &*args.output);
+    let job = Job { args, input, output, client: &client, format, caps, stop: &stop, bars: &bars };
+    let sent = send(&job, &|_| {}, &|| None)?;
+    if let Some(path) = &args.writing.summary
+        && !matches!(sent, Sent::Recalling(_))
+    {
+        write_summary(path, &sent)?;
     }
-    let mut control = args.sending.control.clone().map(|path| Control::new(path, &client));
-    machine::survive_file_limits();
-    let mut progress = Progress::new(&bars, args.talk.quiet);
-    let result = file_run(args, &client, format, &stop).run(|snapshot| {
-        if let Some(control) = &mut control {
-            control.look(snapshot.elapsed);
+    Ok(sent.end(args))
+}
+
+/// Rows to send, and how.
+pub struct Job<'a> {
+    pub args: &'a Run,
+    pub input: &'a Path,
+    pub output: &'a Path,
+    pub client: &'a Client,
+    pub format: Format,
+    pub caps: Caps,
+    pub stop: &'a Stop,
+    pub bars: &'a MultiProgress,
+}
+
+/// What was sent.
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+pub enum Sent {
+    Live(Box<Summary>),
+    Batch(Box<BatchSummary>),
+    /// Nothing, because batches are still being cancelled.
+    Recalling(Box<BatchSummary>),
+}
+
+impl Sent {
+    pub fn summary(&self) -> &Summary {
+        match self {
+            Sent::Live(summary) => summary,
+            Sent::Batch(summary) | Sent::Recalling(summary) => &summary.run,
         }
-        progress.show(snapshot);
-    });
+    }
+
+    /// Says how it ended, and gives its exit code.
+    pub fn end(&self, args: &Run) -> ExitCode {
+        match self {
+            Sent::Live(summary) => end(args, summary),
+            Sent::Batch(summary) => batch_steps::end(args, summary),
+            Sent::Recalling(summary) => batch_steps::recalling(summary),
+        }
+    }
+}
+
+/// Sends rows in the mode that was asked for, and tells what that did. `seen` gets the lines of a
+/// live run, and `more` what its progress says besides.
+pub fn send(
+    job: &Job<'_>,
+    seen: &dyn Fn(&[u8]),
+    more: &dyn Fn() -> Option<String>,
+) -> Result<Sent, Failure> {
+    if let Some(sent) = batch_steps::first(job)? {
+        return Ok(sent);
+    }
+    let Job { args, client, .. } = job;
+    let mut control = args.sending.control.clone().map(|path| Control::new(path, client));
+    machine::survive_file_limits();
+    let mut progress = Progress::new(job.bars, args.talk.quiet);
+    let result = file_run(job).run_seen(
+        |snapshot| {
+            if let Some(control) = &mut control {
+                control.look(snapshot.elapsed);
+            }
+            progress.show(snapshot, more());
+        },
+        seen,
+    );
     progress.finish();
     let summary = result?;
-    if let Some(path) = &args.writing.summary {
-        write_summary(path, &summary)?;
-    }
     if !args.talk.quiet {
         eprint!("{}", table::summary(&summary));
     }
-    Ok(end(args, &summary))
+    Ok(Sent::Live(Box::new(summary)))
 }
 
 /// A live run with the arguments of any run.
-fn file_run(args: &Run, client: &Client, format: Format, stop: &Stop) -> FileRun {
-    let caps = client.config().get_caps();
-    let file_run = FileRun::new(client.caller().clone(), &args.input, &args.output)
-        .format(format)
-        .ordered(args.writing.ordered)
-        .fresh(args.writing.fresh)
-        .skip_invalid(args.writing.skip_invalid)
-        .fsync(fsync(args.writing.fsync))
-        .max_cost(caps.money)
-        .max_tokens_total(caps.tokens)
-        .stop(stop);
-    match &args.writing.metrics_file {
+fn file_run(job: &Job<'_>) -> FileRun {
+    let writing = &job.args.writing;
+    let file_run = FileRun::new(job.client.caller().clone(), job.input, job.output)
+        .format(job.format.clone())
+        .ordered(writing.ordered)
+        .fresh(writing.fresh)
+        .skip_invalid(writing.skip_invalid)
+        .fsync(fsync(writing.fsync))
+        .max_cost(job.caps.money)
+        .max_tokens_total(job.caps.tokens)
+        .stop(job.stop);
+    match &writing.metrics_file {
         Some(path) => file_run.metrics_file(path),
         None => file_run,
     }
@@ -164,17 +225,16 @@ fn left(summary: &Summary) -> String {
 }
 
 /// Fails now if the summary cannot be written, before anything is paid for.
-fn check_summary(path: &Path, args: &Run) -> Result<(), Failure> {
+pub fn check_summary(path: &Path, others: &[&Path]) -> Result<(), Failure> {
     let opened = fs::OpenOptions::new().create(true).append(true).open(path);
     opened.map_err(|e| Error::file("write the summary", path, e))?;
-    check_apart("--summary", path, args)?;
-    Ok(())
+    check_apart("--summary", path, others)
 }
 
 /// Refuses a file that would be written over the input or the output.
-pub fn check_apart(flag: &str, path: &Path, args: &Run) -> Result<(), Failure> {
-    for other in [&args.input, &args.output] {
-        if path == other.as_path() || journal::same_file(path, other) {
+pub fn check_apart(flag: &str, path: &Path, others: &[&Path]) -> Result<(), Failure> {
+    for &other in others {
+        if path == other || journal::same_file(path, other) {
             return Err(Failure::Usage(format!(
                 "{flag} {}: that is the input or the output; choose another file",
                 path.display()

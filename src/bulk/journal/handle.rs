@@ -210,7 +210,7 @@ impl Journal {
 ///
 /// # Errors
 /// When it cannot be read.
-pub(in crate::bulk) fn each_line(path: &Path, mut each: impl FnMut(&[u8])) -> Result<()> {
+pub(crate) fn each_line(path: &Path, mut each: impl FnMut(&[u8])) -> Result<()> {
     let file = File::open(path).map_err(|e| Error::file("read", path, e))?;
     let read = scan::lines(&file, |line| {
         each(line.text);

@@ -24,7 +24,7 @@ mod write;
 
 pub use compact::Summary;
 pub use file::same_file;
-pub(super) use handle::each_line;
+pub(crate) use handle::each_line;
 pub use handle::{Fsync, Journal, Options};
 pub use index::{Found, Index, Known};
 pub use look::look;

@@ -3,9 +3,11 @@
 use crate::program::Folder;
 use std::process::{Command, Stdio};
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 13] = [
     "run",
     "ask",
+    "eval",
+    "compare",
     "estimate",
     "tokens",
     "batch",

@@ -10,6 +10,7 @@
 //! - `control` - limits that change while a run goes on.
 //! - `doctor` - what it finds.
 //! - `estimate` - what a run would cost.
+//! - `eval` - data sets, verdicts, and comparisons.
 //! - `help` - what the program says of itself.
 //! - `input` - each kind of line, each way in, each endpoint.
 //! - `report` - a page about a run.
@@ -32,6 +33,7 @@ mod config;
 mod control;
 mod doctor;
 mod estimate;
+mod eval;
 mod help;
 mod input;
 mod invalid;

@@ -1,8 +1,8 @@
 //! What was typed.
 //!
 //! - `shared` - flags that several commands have.
-//! - `ask`, `run`, `estimate`, `tokens`, `batch`, `cache`, `report`, `simulate`, `doctor`, `config`,
-//!   `completions` - one command each.
+//! - `ask`, `run`, `eval` (with `compare`), `estimate`, `tokens`, `batch`, `cache`, `report`,
+//!   `simulate`, `doctor`, `config`, `completions` - one command each.
 
 mod ask;
 mod batch;
@@ -11,6 +11,7 @@ mod completions;
 mod config;
 mod doctor;
 mod estimate;
+mod eval;
 mod report;
 mod run;
 mod shared;
@@ -27,6 +28,7 @@ pub use completions::Completions;
 pub use config::Config;
 pub use doctor::Doctor;
 pub use estimate::Estimate;
+pub use eval::{Compare, Eval, Judge, Question, ScorerName, Shape};
 pub use report::Report;
 pub use run::Run;
 pub use shared::{Connection, Files, Fsync, Mode, Rates, Requests, Sending, Spending};
@@ -94,6 +96,10 @@ pub enum Command {
     Ask(Box<Ask>),
     /// Send every request of a JSONL file and write every answer
     Run(Box<Run>),
+    /// Ask the questions of a data set, judge the answers, and count
+    Eval(Box<Eval>),
+    /// Say whether two evaluations differ, and whether that is more than chance
+    Compare(Compare),
     /// Say what the requests of a JSONL file would cost, and how long they would take
     Estimate(Box<Estimate>),
     /// Count the tokens of a text, or of the requests of a JSONL file
