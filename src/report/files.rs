@@ -59,13 +59,16 @@ impl Report {
     fn take(&mut self, text: &[u8]) -> std::result::Result<(), String> {
         let all: Value = serde_json::from_slice(text).map_err(|e| format!("no JSON: {e}"))?;
         let score = Score::find(&all)?;
-        let is_run = all.get("schema").is_some() && all.get("rows").is_some();
+        // An evaluation has the run that asked, and the one that graded, if any.
+        let asked = all.get("rounds").and_then(|rounds| rounds.get(0));
+        let run = asked.unwrap_or(&all);
+        let is_run = run.get("schema").is_some() && run.get("rows").is_some();
         if !is_run && score.is_none() {
-            return Err("it has no `schema` and `rows`; `run --summary FILE` writes one".into());
+            return Err("it has no `schema` and `rows`; `run --summary FILE` and `eval --summary FILE` write one".into());
         }
         self.score = score.or(self.score.take());
         if is_run {
-            self.told = Some(Told::read(all)?);
+            self.told = Some(Told::read(run.clone())?);
         }
         Ok(())
     }

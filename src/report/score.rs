@@ -32,9 +32,9 @@ pub(super) struct Group {
 }
 
 impl Score {
-    /// Finds an evaluation: the whole of a file, or a part of a summary.
+    /// Finds an evaluation: the whole of a file, or a part of a summary of `eval`.
     pub(super) fn find(all: &Value) -> Result<Option<Score>, String> {
-        let inside = all.get("evaluation").or(all.get("score"));
+        let inside = all.get("report");
         let Some(found) =
             [Some(all), inside].into_iter().flatten().find(|one| one.get("overall").is_some())
         else {
@@ -64,7 +64,7 @@ mod tests {
             "standard_error": 0.02, "interval": [0.7, 0.8], "later": 1});
         let whole = json!({"schema": 1, "scorer": "exact", "overall": group,
             "groups": {"easy": {"mean": 0.9, "standard_error": 0.05}, "none": {"mean": null}}});
-        for all in [whole.clone(), json!({"rows": {}, "evaluation": whole})] {
+        for all in [whole.clone(), json!({"rounds": [], "report": whole})] {
             let score = Score::find(&all).unwrap().unwrap();
             assert_eq!((score.overall.mean, score.overall.ends()), (Some(0.75), Some((0.7, 0.8))));
             assert_eq!((score.overall.scored, score.overall.errors), (38, 2));
@@ -72,7 +72,7 @@ mod tests {
             assert!((low - 0.802).abs() < 1e-9 && (high - 0.998).abs() < 1e-9);
             assert_eq!(score.groups["none"].ends(), None);
         }
-        assert!(Score::find(&json!({"rows": {}, "score": 7})).unwrap().is_none());
+        assert!(Score::find(&json!({"rows": {}, "report": 7})).unwrap().is_none());
         assert!(Score::find(&json!({"overall": {"mean": "high"}})).is_err());
     }
 }

@@ -224,7 +224,7 @@ fn files_that_are_something_else_are_refused() {
     let files = Files::new();
     let summary = |text: &str| Report::new().summary(files.put("x", text)).unwrap_err().to_string();
     assert!(summary("{").contains("not the summary of a run: no JSON"));
-    assert!(summary("{\"a\":1}").contains("`run --summary FILE` writes one"));
+    assert!(summary("{\"a\":1}").contains("`run --summary FILE`"));
     let output = |text: &str| Report::new().output(files.put("x", text)).unwrap_err().to_string();
     assert!(output("{\"prompt\":\"hi\"}\n").contains("is not the output of a run"));
     assert!(Report::new().output(files.0.path().join("none")).is_err());

@@ -32,6 +32,31 @@ fn a_run_leaves_what_a_page_needs() {
 }
 
 #[test]
+fn an_evaluation_leaves_what_a_page_needs() {
+    let (folder, simulator) = (Folder::new(), simulator());
+    let row = |n: usize| format!("{{\"text\":\"Say {n}.\",\"target\":\"\",\"kind\":\"<k>\"}}\n");
+    folder.write("in.jsonl", (0..9).map(row).collect::<String>());
+    let eval = ["eval", "--dataset", "in.jsonl", "--prompt", "{text}", "--group", "kind"];
+    let eval = folder.program().args(eval).args(["-o", "out.jsonl", "--summary", "s.json"]);
+    eval.to(&simulator.base_url()).run().ended(0);
+    let report = ["report", "out.jsonl.answers.jsonl", "--summary", "s.json", "-o", "r.html"];
+    folder.program().args(report).run().ended(0);
+    let page = folder.read("r.html");
+    for part in [
+        "Accuracy by includes",
+        "100\u{a0}% to 100\u{a0}%",
+        "100\u{a0}% of 9\u{a0}answers",
+        "&lt;k&gt;",
+        "9 answered",
+        "How long rows took",
+        "Slowest rows",
+        "gpt-4o-mini",
+    ] {
+        assert!(page.contains(part), "`{part}` is not in {page}");
+    }
+}
+
+#[test]
 fn a_page_is_made_of_files_of_a_run_and_replaces_no_other_file() {
     let folder = Folder::new();
     folder.write("in.jsonl", chats(2)).write("s.json", "{}");
