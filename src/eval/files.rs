@@ -33,6 +33,13 @@ impl Files {
     }
 }
 
+/// The files that an evaluation keeps beside its output: requests and answers, also those of a
+/// grader.
+pub fn files_beside(output: &Path) -> [PathBuf; 4] {
+    let Files { requests, answers, grading_requests, grading, .. } = Files::beside(output);
+    [requests, answers, grading_requests, grading]
+}
+
 /// `output` with something behind its name.
 pub(super) fn named(output: &Path, behind: &str) -> PathBuf {
     let mut name = OsString::from(output);

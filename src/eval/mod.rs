@@ -46,6 +46,7 @@ pub use answer::{Fault, SampleResult};
 pub use compare::{Comparison, Table, compare};
 pub use dataset::Dataset;
 pub use evaluation::{Evaluated, Evaluation, Round};
+pub use files::files_beside;
 pub use live::Standing;
 pub use metrics::pass_at_k;
 pub use prompt::Prompt;

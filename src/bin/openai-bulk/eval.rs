@@ -14,17 +14,20 @@ use openai_bulk::eval::{
 };
 use openai_bulk::wire::row::Format;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Asks the questions of a data set and judges the answers.
 pub fn eval(args: Eval) -> Result<ExitCode, Failure> {
     let bars = MultiProgress::new();
     logger::install(&bars, args.talk.quiet, args.talk.verbose);
+    if args.output == Path::new("-") {
+        let message = "-o: the results go to a file, and the answers beside it";
+        return Err(Failure::Usage(message.into()));
+    }
     let (dataset, prompt) = question(&args)?;
     let scorer = scorer(&args.judge, dataset.shape())?;
     let Eval { output, epochs, inspect, bootstrap_seed, .. } = args;
-    check_paths(&output, [&inspect, &args.writing.summary], &args.dataset)?;
     let run = Eval::run(args.ways, args.writing, args.sending, args.talk, &output);
     // Lives until the requests are answered.
     let mut simulator = None;
@@ -35,6 +38,7 @@ pub fn eval(args: Eval) -> Result<ExitCode, Failure> {
     }
     let caps = config.get_caps();
     let client = Client::new(config)?;
+    run::check_summary(&run.writing)?;
     let stop = Stop::new();
     signals::watch(&stop, run.sending.grace)?;
     let mut evaluation = Evaluation::new(dataset, &output)
@@ -108,30 +112,6 @@ fn end(rounds: &[Sent], run: &Run, report: &Report) -> ExitCode {
         return ExitCode::from(failure::SOME_FAILED);
     }
     ExitCode::SUCCESS
-}
-
-/// Each file that is written must be one of its own.
-fn check_paths(
-    output: &Path,
-    others: [&Option<PathBuf>; 2],
-    dataset: &Path,
-) -> Result<(), Failure> {
-    if output == Path::new("-") {
-        let message = "-o: the results go to a file, and the answers beside it";
-        return Err(Failure::Usage(message.into()));
-    }
-    let mut taken = vec![dataset, output];
-    for path in others.into_iter().flatten() {
-        if taken.contains(&path.as_path()) {
-            let message = format!("{}: two files of this name are asked for", path.display());
-            return Err(Failure::Usage(message));
-        }
-        taken.push(path);
-    }
-    if dataset == output {
-        return Err(Failure::Usage("-o: that is the data set; choose another file".into()));
-    }
-    Ok(())
 }
 
 fn question(args: &Eval) -> Result<(Dataset, Prompt), Failure> {

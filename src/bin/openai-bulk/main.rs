@@ -16,6 +16,7 @@ mod failure;
 mod log_file;
 mod logger;
 mod machine;
+mod paths;
 mod progress;
 mod report;
 mod requests;
@@ -44,10 +45,8 @@ fn main() -> ExitCode {
 }
 
 fn command(cli: args::Cli) -> Result<ExitCode, failure::Failure> {
+    paths::check(&cli)?;
     if let Some(path) = &cli.log_file {
-        if let args::Command::Run(args) = &cli.command {
-            run::check_apart("--log-file", path, &[&args.input, &args.output])?;
-        }
         log_file::open(path, cli.log_level)?;
     }
     match cli.command {

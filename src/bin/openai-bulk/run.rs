@@ -1,6 +1,6 @@
 //! `openai-bulk run`.
 
-use crate::args::{Fsync, Run};
+use crate::args::{Fsync, Run, Writing};
 use crate::control::Control;
 use crate::failure::{self, Failure};
 use crate::progress::Progress;
@@ -41,12 +41,7 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
     }
     let caps = config.get_caps();
     let client = Client::new(config)?;
-    if let Some(path) = &args.writing.metrics_file {
-        check_apart("--metrics-file", path, &[&args.input, &args.output])?;
-    }
-    if let Some(path) = &args.writing.summary {
-        check_summary(path, &[&args.input, &args.output])?;
-    }
+    check_summary(&args.writing)?;
     let stop = Stop::new();
     signals::watch(&stop, args.sending.grace)?;
     let (input, output) = (&*args.input, &*args.output);
@@ -225,23 +220,10 @@ fn left(summary: &Summary) -> String {
 }
 
 /// Fails now if the summary cannot be written, before anything is paid for.
-pub fn check_summary(path: &Path, others: &[&Path]) -> Result<(), Failure> {
+pub fn check_summary(writing: &Writing) -> Result<(), Failure> {
+    let Some(path) = &writing.summary else { return Ok(()) };
     let opened = fs::OpenOptions::new().create(true).append(true).open(path);
-    opened.map_err(|e| Error::file("write the summary", path, e))?;
-    check_apart("--summary", path, others)
-}
-
-/// Refuses a file that would be written over the input or the output.
-pub fn check_apart(flag: &str, path: &Path, others: &[&Path]) -> Result<(), Failure> {
-    for &other in others {
-        if path == other || journal::same_file(path, other) {
-            return Err(Failure::Usage(format!(
-                "{flag} {}: that is the input or the output; choose another file",
-                path.display()
-            )));
-        }
-    }
-    Ok(())
+    opened.map(drop).map_err(|e| Error::file("write the summary", path, e).into())
 }
 
 pub fn write_summary(path: &Path, summary: &impl serde::Serialize) -> Result<(), Failure> {

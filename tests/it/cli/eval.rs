@@ -120,6 +120,27 @@ fn an_evaluation_that_is_killed_goes_on_and_asks_nothing_twice_that_was_written(
 }
 
 #[test]
+fn no_file_is_written_over_another_one() {
+    let simulator = answering().start().unwrap();
+    let folder = Folder::new();
+    folder.write("in.jsonl", questions(3));
+    for flag in ["--summary", "--inspect", "--metrics-file", "--log-file"] {
+        for file in ["./in.jsonl", "./out.jsonl", "out.jsonl.answers.jsonl"] {
+            job(&folder, &simulator).args([flag, file]).run().ended(2).said(&["another file"]);
+        }
+        if flag != "--summary" {
+            let args = ["--summary", "./x", flag, "x"];
+            job(&folder, &simulator).args(args).run().ended(2).said(&["another file"]);
+        }
+    }
+    let over = folder.program().args(["eval", "--dataset", "in.jsonl", "--format", "gsm8k"]);
+    over.args(["-o", "./in.jsonl"]).to(&simulator.base_url()).run().ended(2);
+    job(&folder, &simulator).args(["--summary", "none/s.json"]).run().ended(1);
+    assert_eq!(folder.read("in.jsonl"), questions(3));
+    assert_eq!(simulator.received().len(), 0, "nothing is paid for first");
+}
+
+#[test]
 fn errors_are_no_wrong_answers_and_are_asked_again() {
     let simulator = answering().start().unwrap();
     let folder = Folder::new();

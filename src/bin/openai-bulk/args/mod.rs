@@ -31,7 +31,7 @@ pub use estimate::Estimate;
 pub use eval::{Compare, Eval, Judge, Question, ScorerName, Shape};
 pub use report::Report;
 pub use run::Run;
-pub use shared::{Connection, Files, Fsync, Mode, Rates, Requests, Sending, Spending};
+pub use shared::{Connection, Files, Fsync, Mode, Rates, Requests, Sending, Spending, Writing};
 pub use simulate::{Simulate, SimulatorArgs};
 pub use tokens::{Kind, Tokens};
 
