@@ -129,7 +129,10 @@ impl SampleResult {
         let paid = read_paid(line).unwrap_or_default();
         let peek = check_answer(body.as_bytes()).unwrap_or_default();
         let asked = paid.asked.as_deref().unwrap_or_default();
-        self.cost = cost_of_answer(prices, &peek, asked, paid.is_batch).map(|cost| cost.total);
+        self.cost = match paid.is_free {
+            true => Some(Money::ZERO),
+            false => cost_of_answer(prices, &peek, asked, paid.is_batch).map(|cost| cost.total),
+        };
         let usage = peek.usage.unwrap_or_default();
         (self.input_tokens, self.output_tokens) = (usage.input, usage.output);
         self.model = peek.model;

@@ -222,6 +222,24 @@ fn repeats_give_pass_at_k_and_another_scorer_asks_nothing() {
 }
 
 #[test]
+fn answers_from_the_cache_cost_nothing_and_each_repeat_has_its_own() {
+    let simulator = answering().start().unwrap();
+    let folder = Folder::new();
+    folder.write("in.jsonl", questions(4));
+    let eval = |output: &str| {
+        let args = ["eval", "--dataset", "in.jsonl", "--format", "gsm8k", "-o", output];
+        let cache = ["--epochs", "3", "--summary", "s.json", "--cache", "--cache-file", "c.db"];
+        folder.program().args(args).args(cache).to(&simulator.base_url()).run().ended(0);
+        let summary: Value = serde_json::from_str(&folder.read("s.json")).unwrap();
+        assert_eq!(summary["report"]["cost"], summary["rounds"][0]["cost"]["total"]);
+        summary["rounds"][0]["rows"]["from_cache"].clone()
+    };
+    assert_eq!((eval("a.jsonl"), simulator.received().len()), (json!(0), 12));
+    assert_eq!((eval("b.jsonl"), simulator.received().len()), (json!(12), 12));
+    assert!(folder.lines("b.jsonl").iter().all(|result| result["cost"] == "0"));
+}
+
+#[test]
 fn a_grader_judges_in_a_run_of_its_own_that_goes_on() {
     let mut answers = Answers::default();
     answers.insert("Who was first?", "She was.");
