@@ -179,7 +179,11 @@ impl Evaluation {
         let round = Round {
             input: &files.requests,
             output: &files.answers,
-            caps: self.caps_beside(&files.grading, caller)?,
+            caps: match self.is_fresh {
+                // What was spent before is thrown away with what it gave.
+                true => self.caps,
+                false => self.caps_beside(&files.grading, caller)?,
+            },
             live: Some(&live),
         };
         let answers = send(&round)?;
@@ -219,7 +223,7 @@ impl Evaluation {
 
     /// The caps, less what the round of another output has spent.
     fn caps_beside(&self, other: &Path, caller: &Caller) -> Result<Caps> {
-        if !self.caps.is_some() || self.is_fresh || !other.exists() {
+        if !self.caps.is_some() || !other.exists() {
             return Ok(self.caps);
         }
         let told = Earlier::read(other, &caller.dispatcher.prices, self.caps)?.amount;

@@ -240,6 +240,27 @@ fn answers_from_the_cache_cost_nothing_and_each_repeat_has_its_own() {
 }
 
 #[test]
+fn a_cap_holds_for_the_grader_too_when_all_is_asked_again() {
+    let simulator = answering().start().unwrap();
+    let folder = Folder::new();
+    folder.write("in.jsonl", questions(6));
+    let args = ["--scorer", "graded", "--fresh", "--summary", "s.json", "--max-tokens-total"];
+    let spent = |most: &str, code: i32| {
+        let params = ["--params", r#"{"max_tokens":20}"#];
+        job(&folder, &simulator).args(args).args([most]).args(params).run().ended(code);
+        let summary: Value = serde_json::from_str(&folder.read("s.json")).unwrap();
+        let rounds = summary["rounds"].as_array().unwrap().clone();
+        rounds.iter().map(|round| round["tokens"]["total"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    let free = spent("100000", 3);
+    let (asked, graded) = (free[0], free[1]);
+    assert!(asked > 0 && graded > asked, "{free:?}");
+    let most = asked + graded - 1;
+    let capped: u64 = spent(&most.to_string(), 4).iter().sum();
+    assert!(capped <= most, "{capped} of {most}");
+}
+
+#[test]
 fn a_grader_judges_in_a_run_of_its_own_that_goes_on() {
     let mut answers = Answers::default();
     answers.insert("Who was first?", "She was.");
