@@ -283,7 +283,9 @@ impl Disk {
 /// Readies a connection, and makes the tables of a file that is new.
 fn prepare(db: &mut Connection, is_read_only: bool) -> rusqlite::Result<()> {
     db.busy_timeout(PATIENCE)?;
-    if is_read_only {
+    // A file of another program is left as it is.
+    let is_other = tables(db)? > 0 && pragma(db, "application_id")? != APPLICATION;
+    if is_read_only || is_other {
         return Ok(());
     }
     // A commit is not forced to the disk: after a power failure the last ones may be gone.
@@ -292,9 +294,7 @@ fn prepare(db: &mut Connection, is_read_only: bool) -> rusqlite::Result<()> {
          PRAGMA journal_size_limit = 67108864;",
     )?;
     let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let tables: i64 =
-        change.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if tables == 0 {
+    if tables(&change)? == 0 {
         change.execute_batch(TABLES)?;
         change.pragma_update(None, "application_id", APPLICATION)?;
         change.pragma_update(None, "user_version", VERSION)?;
@@ -338,6 +338,10 @@ fn make_room(change: &Transaction<'_>, oldest: SystemTime, most: u64) -> rusqlit
     )?;
     while taken(change)? > most && crowded.execute([])? > 0 {}
     Ok(())
+}
+
+fn tables(db: &Connection) -> rusqlite::Result<i64> {
+    db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
 }
 
 fn pragma(db: &Connection, name: &str) -> rusqlite::Result<i64> {

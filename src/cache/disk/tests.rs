@@ -117,7 +117,9 @@ fn what_is_no_cache_is_left_alone() {
     assert_eq!(fs::read(&path).unwrap(), before);
     let other = folder.path().join("other.db");
     Connection::open(&other).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+    let before = fs::read(&other).unwrap();
     assert!(Disk::open(&other).unwrap_err().to_string().contains("is no cache"));
+    assert_eq!(fs::read(&other).unwrap(), before);
     assert!(Disk::open_read_only(folder.path().join("none.db")).is_err());
 }
 
