@@ -202,6 +202,7 @@ fn repeats_give_pass_at_k_and_another_scorer_asks_nothing() {
     let simulator = answering().start().unwrap();
     let folder = Folder::new();
     folder.write("in.jsonl", questions(6));
+    job(&folder, &simulator).args(["--epochs", "0"]).run().ended(2);
     let run = job(&folder, &simulator).args(["--epochs", "3"]).run().ended(0);
     for part in [
         "12 of 18 (66.67 %)",

@@ -46,7 +46,7 @@ pub struct Eval {
     #[arg(long, value_name = "N", help_heading = "Samples")]
     pub shuffle_seed: Option<u64>,
     /// Ask each sample this many times, for pass@k and majority votes
-    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Samples")]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Samples")]
     pub epochs: u32,
 
     /// Write a log that Inspect reads, as JSON
