@@ -12,6 +12,7 @@ pub mod dispatch;
 pub mod api;
 pub mod bulk;
 pub mod batch;
+pub mod hybrid;
 pub mod config;
 pub mod client;
 #[cfg(feature = "simulator")]

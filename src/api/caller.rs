@@ -50,6 +50,11 @@ impl Caller {
         self
     }
 
+    /// Models that share their limits.
+    pub(crate) fn groups(&self) -> &LimitGroups {
+        &self.groups
+    }
+
     /// The model of requests that name none.
     pub fn default_model(&self) -> &str {
         &self.model

@@ -160,6 +160,8 @@ pub struct Part {
     pub created: Option<Date>,
     /// When its batch expires.
     pub expires: Option<Date>,
+    /// When its batch was seen to have ended.
+    pub ended: Option<Date>,
     /// When its state changed last.
     pub changed: Date,
     /// Nothing is done before this.

@@ -6,6 +6,7 @@
 //!
 //! - `handle` - all jobs of a client: [`Batches`].
 //! - `run` - from a file to a file: [`BatchRun`].
+//! - `run/parked` - a run whose output is free for a live run: [`Parked`].
 //! - `job` - the states of a part, and what is to be done next: [`Part`], [`State`], [`Job`].
 //! - `split` - rows into parts: [`PartLimits`].
 //! - `step` - the steps of a part, each through the client's dispatcher.
@@ -30,7 +31,8 @@ pub use job::{
     queue_wait, refusal,
 };
 pub use progress::{BatchProgress, BatchSummary, PartProgress};
-pub use run::{BatchRun, Leave};
+pub use run::{BatchRun, Leave, Parked, Waited};
 pub use split::PartLimits;
+pub(crate) use split::{queue_tokens, takes_batches};
 pub use step::{BatchOptions, Moment, StepEvent, StepObserver};
 pub use store::{Lease, Store};

@@ -7,7 +7,7 @@ use crate::clock::{Signal, Stop};
 use crate::error::{Error, Result};
 use crate::usage::{Amount, Purse, Reservation, Short};
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -20,6 +20,8 @@ pub(super) struct Tracked {
     /// What is held for its parts, by their numbers in the store.
     held: Mutex<HashMap<i64, Reservation>>,
     state: Mutex<Standing>,
+    /// The numbers of parts that are to come to their end though the job goes on.
+    recalled: Mutex<HashSet<u32>>,
     _lease: Lease,
 }
 
@@ -32,8 +34,17 @@ struct Standing {
 
 impl Tracked {
     pub(super) fn new(job: i64, purse: Option<Arc<Purse>>, lease: Lease) -> Tracked {
-        let (held, state) = Default::default();
-        Tracked { job, purse, held, state, _lease: lease }
+        let (held, state, recalled) = Default::default();
+        Tracked { job, purse, held, state, recalled, _lease: lease }
+    }
+
+    /// Brings a part to its end: it is cancelled, or taken back if it was not sent.
+    pub(super) fn recall(&self, part: u32) {
+        self.recalled.lock().insert(part);
+    }
+
+    pub(super) fn is_recalled(&self, part: u32) -> bool {
+        self.recalled.lock().contains(&part)
     }
 
     /// Holds again what was held for parts that may be at work, or counts it as spent if there is no
@@ -184,7 +195,7 @@ impl Shared {
     }
 
     /// What of this account waits at the server, whoever watches over it.
-    fn queue(&self) -> Result<Queue> {
+    pub(super) fn queue(&self) -> Result<Queue> {
         let store = &self.steps.store;
         let mut queue = Queue::new();
         for job in store.jobs()?.iter().filter(|job| !job.is_over) {
@@ -283,7 +294,7 @@ impl Shared {
             others,
             limit: self.steps.queue_limit(&part.model)?,
             pay: Pay::Yes,
-            is_ending: job.is_ending,
+            is_ending: job.is_ending || tracked.is_recalled(part.number),
         };
         let step = next(part, &around);
         let Some(purse) = &tracked.purse else { return Ok((around, step)) };

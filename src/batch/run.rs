@@ -21,6 +21,11 @@ use crate::wire::row::{Format, Row, RowError, id_hash};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+mod parked;
+
+pub use parked::{Parked, Waited};
 
 /// What stopping a run does with the batches that are at the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,6 +54,7 @@ pub struct BatchRun {
     caps: Caps,
     resubmits: bool,
     adds: bool,
+    firsts: Option<HashMap<(String, String), u64>>,
     leave: Leave,
     stop: Stop,
 }
@@ -73,6 +79,7 @@ impl BatchRun {
             caps: Caps::default(),
             resubmits: true,
             adds: true,
+            firsts: None,
             leave: Leave::Running,
             stop: Stop::new(),
         }
@@ -137,6 +144,13 @@ impl BatchRun {
         self
     }
 
+    /// Of the rows of each model and endpoint that are to be sent, only so many go by batch, in the
+    /// order of the input; none of a pair that is not named. Default: all.
+    pub fn send_first(mut self, rows: HashMap<(String, String), u64>) -> BatchRun {
+        self.firsts = Some(rows);
+        self
+    }
+
     /// What `stop` does with batches at the server. Default: they go on.
     pub fn leave(mut self, leave: Leave) -> BatchRun {
         self.leave = leave;
@@ -180,12 +194,7 @@ impl BatchRun {
 
     fn begin(self) -> Result<Running> {
         let source = Source::open(&self.input)?;
-        let options = Options {
-            fresh: false,
-            fsync: self.fsync,
-            input: (!source.is_stream()).then(|| self.input.clone()),
-        };
-        let mut journal = Journal::open(&self.output, options)?;
+        let mut journal = self.journal(false)?;
         if journal.is_sink() {
             let message = "batches take up to a day: the output must be a file";
             return Err(Error::invalid("output", message));
@@ -214,9 +223,7 @@ impl BatchRun {
                 check(&source, &self.format, self.skip_invalid, |_| {})?;
             }
             drop(journal);
-            let options =
-                Options { fresh: true, fsync: self.fsync, input: Some(self.input.clone()) };
-            journal = Journal::open(&self.output, options)?;
+            journal = self.journal(true)?;
             SpentFile::beside(&self.output).remove()?;
         }
         journal.probe()?;
@@ -240,6 +247,7 @@ impl BatchRun {
             is_interrupted: false,
             is_capped: false,
             is_submit: false,
+            is_paused: Arc::default(),
             buffer: Vec::new(),
         };
         let mut pending = HashMap::new();
@@ -265,6 +273,12 @@ impl BatchRun {
             running.jobs.push((job, tracked));
         }
         Ok(running)
+    }
+
+    fn journal(&self, fresh: bool) -> Result<Journal> {
+        // Standard input cannot be the output too.
+        let input = (self.input.as_os_str() != "-").then(|| self.input.clone());
+        Journal::open(&self.output, Options { fresh, fsync: self.fsync, input })
     }
 
     /// What the run may spend, less what its output has cost already.
@@ -299,6 +313,8 @@ struct Running {
     is_capped: bool,
     /// Only until every part is at the server.
     is_submit: bool,
+    /// Raised to free the output for something else.
+    is_paused: Arc<AtomicBool>,
     buffer: Vec<u8>,
 }
 
@@ -365,7 +381,10 @@ impl Running {
             let row = match row {
                 Ok(row) => row,
                 Err(error) if self.run.skip_invalid => {
-                    self.fail_line(&error)?;
+                    // Where only some rows go by batch, the live run tells of all lines.
+                    if self.run.firsts.is_none() {
+                        self.fail_line(&error)?;
+                    }
                     continue;
                 }
                 Err(error) => return Err(error.in_file(&source.name())),
@@ -375,7 +394,7 @@ impl Running {
                 (Known::Changed, _) => return Err(self.journal.changed(&row)),
                 (_, Some(&print)) if print == row.fingerprint => {}
                 (_, Some(_)) => return Err(changed(&row)),
-                _ if !self.run.adds => {}
+                _ if !self.run.adds || !self.takes(&row) => {}
                 _ => {
                     check_price(caps, prices, &row).map_err(|e| e.in_file(&source.name()))?;
                     splitter.add(&row)?;
@@ -385,6 +404,19 @@ impl Running {
         let parts = splitter.finish()?;
         self.run.format = format;
         Ok(parts)
+    }
+
+    /// Whether a new row is one of those that go by batch.
+    fn takes(&mut self, row: &Row) -> bool {
+        let Some(firsts) = &mut self.run.firsts else { return true };
+        let model = Caller::asked(&row.url, row.model.as_deref().unwrap_or_default());
+        match firsts.get_mut(&(model.to_owned(), row.url.to_string())) {
+            Some(rows) if *rows > 0 => {
+                *rows -= 1;
+                true
+            }
+            _ => false,
+        }
     }
 
     fn all_caps(&self) -> Caps {
@@ -441,7 +473,7 @@ impl Running {
                     }
                 }
             }
-            if self.stopped_by.is_some() || self.is_over()? {
+            if self.stopped_by.is_some() || self.is_over()? || self.is_paused.load(Relaxed) {
                 return Ok(());
             }
             match (self.run.stop.stage(), self.run.leave) {

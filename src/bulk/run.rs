@@ -15,7 +15,7 @@ use crate::dispatch::{Delivered, Pool, PoolOptions};
 use crate::error::Error;
 use crate::usage::{Amount, Capped, Caps, Money, Most, Purse, Reach, Standing};
 use crate::wire::row::{Format, Row};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +37,8 @@ pub struct FileRun {
     fsync: Fsync,
     window: Option<usize>,
     caps: Caps,
+    left_out: Arc<HashSet<u64>>,
+    leaves_failed: bool,
     stop: Stop,
 }
 
@@ -58,6 +60,8 @@ impl FileRun {
             fsync: Fsync::Interval(Duration::from_secs(1)),
             window: None,
             caps: Caps::default(),
+            left_out: Arc::default(),
+            leaves_failed: false,
             stop: Stop::new(),
         }
     }
@@ -115,6 +119,20 @@ impl FileRun {
         self
     }
 
+    /// Leaves out the rows whose ids have these hashes ([`id_hash`](crate::wire::row::id_hash)):
+    /// something else answers them. They are told as not sent. Default: none.
+    pub fn leave_out(mut self, rows: Arc<HashSet<u64>>) -> FileRun {
+        self.left_out = rows;
+        self
+    }
+
+    /// Leaves rows as they are that the output tells as failed. They are told as not sent. Default:
+    /// no, they are sent again.
+    pub fn leave_failed(mut self, leaves: bool) -> FileRun {
+        self.leaves_failed = leaves;
+        self
+    }
+
     /// Ends the run early. Default: a stop that nobody holds.
     pub fn stop(mut self, stop: &Stop) -> FileRun {
         self.stop = stop.clone();
@@ -144,6 +162,8 @@ impl FileRun {
             format: std::mem::take(&mut self.format),
             known: journal.known(),
             skip_invalid: self.skip_invalid,
+            left_out: self.left_out.clone(),
+            leaves_failed: self.leaves_failed,
             caps: self.all_caps(),
             caller: self.caller.clone(),
             intake,

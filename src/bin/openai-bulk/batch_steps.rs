@@ -259,7 +259,7 @@ fn status(batches: &Batches, job: &Job, json: bool) -> Result<ExitCode, Failure>
 }
 
 /// The parts, a line for each.
-fn parts_table(parts: &[PartProgress]) -> String {
+pub fn parts_table(parts: &[PartProgress]) -> String {
     let mut lines = vec![
         ["part", "state", "batch", "rows", "answered", "failed", "left", "age", "to go"]
             .map(String::from),
@@ -298,7 +298,7 @@ impl Lines {
         Lines { is_quiet, last: String::new(), at: Duration::ZERO }
     }
 
-    fn show(&mut self, now: &BatchProgress) {
+    pub fn show(&mut self, now: &BatchProgress) {
         let mut counts = std::collections::BTreeMap::<&str, u32>::new();
         for part in &now.parts {
             let state = match part.state {

@@ -1,12 +1,14 @@
 //! The program: arguments in, library calls, results out.
 
 mod args;
+mod auto;
 mod batch_steps;
 mod control;
 mod estimate;
 mod failure;
 mod logger;
 mod machine;
+mod plan;
 mod progress;
 mod requests;
 mod run;
@@ -22,6 +24,7 @@ fn main() -> ExitCode {
     let cli = args::Cli::parse();
     let result = match &cli.command {
         args::Command::Run(args) => run::run(args),
+        args::Command::Plan(args) => plan::plan(args),
         args::Command::Estimate(args) => estimate::estimate(args),
         args::Command::Tokens(args) => tokens::tokens(args),
         args::Command::Batch(args) => batch_steps::steps(args),

@@ -4,7 +4,9 @@ use crate::args::{Connection, Fsync, Mode, Rates, Run, Sending};
 use crate::control::Control;
 use crate::failure::{self, Failure};
 use crate::progress::Progress;
-use crate::{batch_steps, estimate, logger, machine, requests, signals, simulate, table};
+use crate::{
+    auto, batch_steps, estimate, logger, machine, plan, requests, signals, simulate, table,
+};
 use indicatif::MultiProgress;
 use openai_bulk::bulk::journal;
 use openai_bulk::bulk::{FileRun, Status, Summary};
@@ -34,29 +36,45 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
     // Lives until the run is over.
     let mut simulator = None;
     let model = args.requests.model.as_deref();
-    let config = config(&args.sending, model, !args.dry_run, &mut simulator)?;
+    let mut config = config(&args.sending, model, !args.dry_run, &mut simulator)?;
+    config = auto::ways(&args.ways, config);
+    if args.ways.mode == Mode::Batch && config.get_run_deadline().is_some() {
+        return Err(Failure::Usage(
+            "--deadline: batches are promised within 24h and no sooner; --mode auto is in time"
+                .into(),
+        ));
+    }
+    config.validate()?;
     for warning in config.warnings() {
         log::warn!(target: "openai_bulk::config", "{warning}");
     }
     let format = requests::format(&args.requests, config.get_model())?;
+    if args.dry_run && args.ways.mode == Mode::Auto {
+        return plan::dry_run(args, config, format);
+    }
     if args.dry_run {
         return estimate::dry_run(args, &config, format, &bars);
     }
-    let caps = config.get_caps();
+    let (caps, deadline) = (config.get_caps(), config.get_run_deadline());
     let client = Client::new(config)?;
     if let Some(path) = &args.writing.summary {
         check_summary(path, args)?;
     }
     let stop = Stop::new();
     signals::watch(&stop, args.sending.grace)?;
-    if args.ways.mode == Mode::Live {
-        batch_steps::recall(args, &client, &format)?;
-    } else if let Some(code) = batch_steps::run(args, &client, format.clone(), &stop)? {
-        return Ok(code);
+    match args.ways.mode {
+        Mode::Live => batch_steps::recall(args, &client, &format)?,
+        Mode::Auto => return auto::run(args, &client, format, &stop, &bars),
+        Mode::Batch => {
+            if let Some(code) = batch_steps::run(args, &client, format.clone(), &stop)? {
+                return Ok(code);
+            }
+        }
     }
     let mut control = args.sending.control.clone().map(|path| Control::new(path, &client));
     machine::survive_file_limits();
     let mut progress = Progress::new(&bars, args.talk.quiet);
+    let mut pace = auto::Pace::new(deadline);
     let result = FileRun::new(client.caller().clone(), &args.input, &args.output)
         .format(format)
         .ordered(args.writing.ordered)
@@ -74,6 +92,7 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
             if let Some(control) = &mut control {
                 control.look(snapshot.elapsed);
             }
+            pace.look(snapshot);
             progress.show(snapshot);
         });
     progress.finish();
@@ -153,7 +172,7 @@ pub fn connect(connection: &Connection) -> Result<Config, Failure> {
     Ok(config)
 }
 
-fn settings(connection: &Connection) -> Result<Config, Failure> {
+pub fn settings(connection: &Connection) -> Result<Config, Failure> {
     let mut config = match &connection.env_file {
         Some(path) => Config::from_env_file(path)?,
         None => Config::from_env()?,
@@ -164,7 +183,7 @@ fn settings(connection: &Connection) -> Result<Config, Failure> {
     Ok(config)
 }
 
-fn connected(mut config: Config, connection: &Connection) -> Config {
+pub fn connected(mut config: Config, connection: &Connection) -> Config {
     if let Some(url) = &connection.base_url {
         config = config.base_url(url);
     }
@@ -260,7 +279,7 @@ fn limits(args: &Sending, config: Config) -> Config {
     if let Some(time) = args.timeout {
         config = config.timeout(time);
     }
-    if let Some(time) = args.deadline {
+    if let Some(time) = args.row_deadline {
         config = config.deadline(time);
     }
     if let Some(time) = args.connection.connect_timeout {

@@ -1,5 +1,6 @@
 //! The program, run as a user runs it: real processes against a simulator in this one.
 //!
+//! - `auto` - plans, and runs that follow them.
 //! - `batch` - batches and their single steps.
 //! - `cap` - caps of money and tokens.
 //! - `codes` - each exit code.
@@ -14,6 +15,7 @@
 //! - `signals` - Ctrl-C.
 //! - `tokens` - counting without sending.
 
+mod auto;
 mod batch;
 mod cap;
 mod codes;

@@ -1,10 +1,11 @@
 //! What was typed.
 //!
 //! - `shared` - flags that several commands have.
-//! - `run`, `estimate`, `tokens`, `batch`, `simulate` - one command each.
+//! - `run`, `plan`, `estimate`, `tokens`, `batch`, `simulate` - one command each.
 
 mod batch;
 mod estimate;
+mod plan;
 mod run;
 mod shared;
 mod simulate;
@@ -14,8 +15,9 @@ use clap::{Parser, Subcommand};
 
 pub use batch::{BatchCommand, BatchSteps};
 pub use estimate::Estimate;
+pub use plan::Plan;
 pub use run::Run;
-pub use shared::{Connection, Fsync, Mode, Rates, Requests, Sending};
+pub use shared::{Connection, Fsync, Mode, Rates, Requests, Sending, Ways};
 pub use simulate::{Simulate, SimulatorArgs};
 pub use tokens::{Kind, Tokens};
 
@@ -43,6 +45,8 @@ The key comes from OPENAI_API_KEY, from .env, or from --api-key-file; no flag ta
 pub enum Command {
     /// Send every request of a JSONL file and write every answer
     Run(Box<Run>),
+    /// Say what should go now and what by batch to be done in time, why, and what it would cost
+    Plan(Box<Plan>),
     /// Say what the requests of a JSONL file would cost, and how long they would take
     Estimate(Box<Estimate>),
     /// Count the tokens of a text, or of the requests of a JSONL file
