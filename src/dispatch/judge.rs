@@ -59,7 +59,10 @@ pub(super) fn judge(result: Result<Answer, TransportError>, date: SystemTime) ->
             }
         }
     } else {
-        let fault = fault::read_fault(answer.status, &answer.body);
+        let mut fault = fault::read_fault(answer.status, &answer.body);
+        if (300..400).contains(&answer.status) {
+            fault.message = fault::redirect(answer.headers.value("location"));
+        }
         let class = fault::classify(&fault, &answer.headers);
         let hint = headers::retry_hint(&answer.headers, date, &fault.message);
         Finding::Bad(Bad { class, hint, what: What::Fault(fault, json(answer.body)) })

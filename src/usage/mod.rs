@@ -11,6 +11,7 @@
 //! - `cost` - what an answer cost.
 //! - `bound` - what a request may cost at most: [`Reach`].
 //! - `ledger` - what was spent against a cap, and what may still be spent.
+//! - `walk` - through a JSON value of any shape.
 //! - `purse` - a ledger that many share: [`Purse`].
 
 mod bound;
@@ -25,6 +26,7 @@ mod prices;
 mod purse;
 mod request;
 mod tokens;
+mod walk;
 mod weight;
 
 pub use bound::Reach;

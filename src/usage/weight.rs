@@ -1,6 +1,7 @@
 //! What a request weighs against the rate limits, from its bytes alone.
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use super::walk::{Value, Walk};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::fmt;
 
 /// Tokens that an image or a file counts for; its base64 text says nothing of its cost.
@@ -72,7 +73,7 @@ impl<'de> Visitor<'de> for Top<'_> {
                 }
                 "n" => self.0.answers = map.next_value::<Number>()?.0.min(1_000),
                 "messages" | "input" | "prompt" | "instructions" | "tools" | "functions"
-                | "response_format" => map.next_value_seed(Text(self.0))?,
+                | "response_format" => map.next_value_seed(Value(&mut *self.0))?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -95,63 +96,18 @@ impl<'de> serde::Deserialize<'de> for Number {
 }
 
 /// Counts the characters of every text in a value.
-struct Text<'a>(&'a mut Sum);
-
-impl<'de> DeserializeSeed<'de> for Text<'_> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
-        json.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Text<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+impl Walk for Sum {
+    fn text(&mut self, text: &str) {
         if text.starts_with("data:") {
-            self.0.tokens += ATTACHMENT;
+            self.tokens += ATTACHMENT;
         } else {
-            self.0.characters += text.chars().count() as u64;
+            self.characters += text.chars().count() as u64;
         }
-        Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        while list.next_element_seed(Text(&mut *self.0))?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while map.next_key::<IgnoredAny>()?.is_some() {
-            map.next_value_seed(Text(&mut *self.0))?;
-        }
-        Ok(())
-    }
-
-    // A number in an input is a token that was counted before.
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        self.0.tokens += 1;
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
+    /// A number in an input is a token that was counted before.
+    fn count(&mut self) {
+        self.tokens += 1;
     }
 }
 

@@ -49,6 +49,15 @@ pub fn read_fault(status: u16, body: &[u8]) -> Fault {
     fault
 }
 
+/// What a redirect says, and what to do about it. It is not followed: a key goes to no other server
+/// than the one that it was given for.
+pub fn redirect(location: Option<&str>) -> String {
+    let place = location.map_or_else(|| "another address".into(), clean);
+    format!(
+        "it redirects to {place}; set the base URL (OPENAI_BASE_URL, --base-url) to where the API is"
+    )
+}
+
 fn fill(fault: &mut Fault, fields: &serde_json::Map<String, Value>) {
     let field = |name: &str| fields.get(name).and_then(word);
     fault.kind = field("type");
@@ -134,8 +143,8 @@ pub fn classify(fault: &Fault, headers: &Headers) -> Class {
         return Class::RunFatal;
     }
     let class = match fault.status {
-        401 => return Class::RunFatal,
-        402 => return Class::RunFatal,
+        // The API does not redirect: the base URL is not the server's.
+        300..=399 | 401 | 402 => return Class::RunFatal,
         403 if is_said(fault, "request_forbidden")
             || is_said(fault, "unsupported_country_region_territory") =>
         {
@@ -259,7 +268,7 @@ mod tests {
             r#"{"error":{"type":"requests","message":"on requests per day (RPD): Limit 200"}}"#;
         assert_eq!(class_of(429, day, &[]), Class::Throttled { scope: Scope::Day });
         assert_eq!(class_of(429, "", &[]), Class::Throttled { scope: Scope::Unknown });
-        assert_eq!(class_of(301, "", &[]), Class::ItemFatal);
+        assert_eq!(class_of(301, "", &[]), Class::RunFatal, "every row would meet it");
         assert_eq!(class_of(529, "", &[]), Class::Ill);
     }
 

@@ -81,6 +81,23 @@ fn errors_that_another_try_does_not_mend_are_sent_once() {
 }
 
 #[test]
+fn a_redirect_ends_the_run_and_tells_where_the_api_is() {
+    let to = "https://api.example.com/v1/chat/completions";
+    for (answer, place) in [
+        (Answer::new(308, "").header("location", to), to),
+        (Answer::new(302, "<html>moved</html>"), "another address"),
+    ] {
+        let world = scenario().server(move |_| Ok(answer.clone()));
+        let failure = world.send(&body(1)).unwrap_err();
+        assert_eq!(world.sent(), 1);
+        assert!(failure.is_fatal_for_run());
+        let text = failure.to_string();
+        assert!(text.contains(&format!("it redirects to {place};")), "{text}");
+        assert!(text.contains("OPENAI_BASE_URL"), "{text}");
+    }
+}
+
+#[test]
 fn a_bad_key_and_an_empty_quota_are_fatal_for_the_run() {
     let cases = [
         (401, "invalid_api_key", false),

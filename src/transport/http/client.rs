@@ -283,6 +283,8 @@ fn config(
         .max_redirects(0)
         .max_redirects_will_error(false)
         .user_agent(&options.user_agent)
+        // What comes packed is unpacked, but it is not asked for: unpacking costs more than it saves.
+        .accept_encoding("")
         .timeout_connect(Some(options.connect_timeout))
         .input_buffer_size(BUFFER)
         .output_buffer_size(BUFFER)

@@ -60,6 +60,29 @@ fn what_is_not_http_is_a_breach_of_protocol() {
     }
 }
 
+fn packed(bytes: &[u8]) -> Vec<u8> {
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packer.write_all(bytes).unwrap();
+    packer.finish().unwrap()
+}
+
+#[test]
+fn an_answer_that_comes_packed_without_being_asked_for_is_unpacked_within_the_limit() {
+    let gzip = [("Content-Encoding", "gzip")];
+    let whole = Server::answering(move |request| {
+        assert!(!request.headers.contains_key("accept-encoding"));
+        answer("200 OK", &gzip, &packed(b"{\"a\":1}"))
+    });
+    assert_eq!(post(&http(), &whole.url(), b"{}").unwrap().body, b"{\"a\":1}");
+    let half = packed(&[b'a'; 500]);
+    let cut = Server::answering(move |_| answer("200 OK", &gzip, &half[..half.len() - 9]));
+    assert_eq!(failure(&cut), (Kind::Cut, true));
+    let bomb = Server::answering(move |_| answer("200 OK", &gzip, &packed(&[0; 100_000])));
+    let http = Http::new(HttpOptions::default().max_answer_bytes(1000)).unwrap();
+    let e = post(&http, &bomb.url(), b"{}").unwrap_err();
+    assert_eq!((e.kind, e.sent), (Kind::TooLarge, true));
+}
+
 #[test]
 fn an_answer_over_the_limit_is_too_large_whether_it_is_declared_or_not() {
     let http = Http::new(HttpOptions::default().max_answer_bytes(1000)).unwrap();
