@@ -69,7 +69,9 @@ impl<'a> Going<'a> {
                 None => break,
             }
         }
-        if self.may_go_on() && self.sum.rows.not_sent > 0 && !self.parts.is_empty() {
+        // Parts that the cap keeps from being sent keep their rows.
+        let is_free = self.sum.status == Status::Finished && !self.parts.is_empty();
+        if is_free && self.may_go_on() && self.sum.rows.not_sent > 0 {
             show(AutoProgress::Begins(Stage::Rest(self.sum.rows.not_sent)));
             self.live(None, show)?;
         }

@@ -2,8 +2,8 @@
 
 use crate::batch::{Bench, SECOND, bench, chats, simulator};
 use openai_bulk::bulk::Status;
-use openai_bulk::clock::Stop;
-use openai_bulk::hybrid::{AutoProgress, AutoRun, AutoSummary, Thresholds};
+use openai_bulk::clock::{Clock, Stop};
+use openai_bulk::hybrid::{AutoProgress, AutoRun, AutoSummary, Stage, Thresholds};
 use openai_bulk::simulator::BatchSpeed;
 use openai_bulk::usage::Money;
 use std::time::Duration;
@@ -184,6 +184,50 @@ fn a_cap_holds_over_batches_and_live_rows_together() {
     let second = capped("0.01");
     assert_eq!(second.run.status, Status::Finished, "{second:#?}");
     assert_eq!(bench.rows().len(), 8);
+}
+
+#[test]
+fn rows_whose_batch_the_cap_holds_back_are_not_sent_live_instead() {
+    let bench = bench(simulator().batch_speed(each(300 * SECOND)));
+    bench.write(chats(4));
+    let capped =
+        |cap: &str| job(&bench, 6.0).max_cost(Money::parse(cap).unwrap()).run(|_| {}).unwrap();
+    let first = capped("0.00001");
+    assert_eq!((first.run.status, first.run.rows.not_sent), (Status::Capped, 4));
+    let second = capped("0.01");
+    reconciles(&bench, &second, 4);
+    assert_eq!((live(&bench), second.measured.batch_rows), (0, 4));
+}
+
+#[test]
+fn batches_are_given_up_in_time_also_while_rows_go_live() {
+    let speed = each(HOUR);
+    let bench = bench(simulator().batch_speed(speed).latency("480s".parse().unwrap()));
+    bench.write(chats(10));
+    let stop = Stop::new();
+    let first = job(&bench, 2.0).stop(&stop).run(|now| {
+        if let AutoProgress::Batch(now) = now
+            && now.parts.iter().all(|part| part.status.is_some())
+        {
+            stop.drain();
+        }
+    });
+    assert_eq!(first.unwrap().run.status, Status::Interrupted);
+    // Twelve minutes are left, ten of them for cancelling, and a new row takes eight live.
+    bench.clock.advance(HOUR.mul_f64(1.8) - bench.clock.now().since_origin());
+    bench.write(chats(11));
+    let mut told = Vec::new();
+    let summary = job(&bench, 2.0)
+        .run(|now| match now {
+            AutoProgress::GivenUp { .. } => told.push("given up"),
+            AutoProgress::Begins(Stage::Batch(_)) => told.push("batch"),
+            AutoProgress::Begins(Stage::Rest(_)) => told.push("rest"),
+            _ => {}
+        })
+        .unwrap();
+    reconciles(&bench, &summary, 11);
+    assert_eq!(told, ["given up", "batch", "rest"]);
+    assert_eq!((summary.measured.batch_rows, live(&bench)), (3, 8));
 }
 
 #[test]

@@ -124,7 +124,11 @@ fn text(plan: &Plan) -> String {
     }
     text.push('\n');
     text.push_str(&alternatives(plan));
-    for share in plan.shares.iter().filter(|share| share.live_rows + share.batch_rows > 0) {
+    let shares = plan.shares.iter().filter(|share| share.live_rows + share.batch_rows > 0);
+    let shares: Vec<_> = shares.collect();
+    // What is the same for all is told once.
+    let is_same = shares.windows(2).all(|two| speeds(two[0]) == speeds(two[1]));
+    for share in &shares {
         let model = if share.model.is_empty() { "(no model named)" } else { &share.model };
         let _ = writeln!(
             text,
@@ -134,7 +138,12 @@ fn text(plan: &Plan) -> String {
         for line in because(share) {
             let _ = writeln!(text, "  - {line}");
         }
-        let _ = writeln!(text, "  - {}", speeds(share));
+        if !is_same {
+            let _ = writeln!(text, "  - {}", speeds(share));
+        }
+    }
+    if let Some(share) = shares.first().filter(|_| is_same) {
+        let _ = writeln!(text, "\n{}", speeds(share));
     }
     text
 }
@@ -154,9 +163,9 @@ fn verdict(plan: &Plan) -> &'static str {
     match plan.verdict {
         Verdict::Guarded if plan.deadline_seconds.is_none() => "no deadline: as cheap as can be",
         Verdict::Guarded => "in time, also if batches do nothing: the rest then goes live",
-        Verdict::InTime => "in time if batches are as fast as expected; no time to send them live",
+        Verdict::InTime => "in time if batches are as expected; too late to send their rows live",
         Verdict::Late => "nothing is in time: this is the soonest",
-        _ => "the cap is too small even for the cheapest way: the run will end early",
+        _ => "the cap is too small even for the cheapest way: it will end the run",
     }
 }
 
@@ -218,7 +227,7 @@ fn because(share: &Share) -> Vec<String> {
             format!("all live would take {} of {}", time(expected), time(deadline))
         }
         Reason::CapAllowsOnly { cap, otherwise } => {
-            format!("the cap of {cap} allows no dearer way; the one in time is {otherwise}")
+            format!("the cap of {cap} allows no dearer way; without it: {otherwise}, and sooner")
         }
         Reason::NothingInTime { deadline } => format!("nothing is done in {}", time(deadline)),
         _ => String::new(),

@@ -44,7 +44,11 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
                 .into(),
         ));
     }
-    config.validate()?;
+    if args.dry_run {
+        requests::check_without_key(&config)?;
+    } else {
+        config.validate()?;
+    }
     for warning in config.warnings() {
         log::warn!(target: "openai_bulk::config", "{warning}");
     }
