@@ -13,6 +13,7 @@ pub mod api;
 pub mod bulk;
 pub mod batch;
 pub mod hybrid;
+pub mod report;
 pub mod config;
 pub mod client;
 #[cfg(feature = "simulator")]

@@ -1,17 +1,20 @@
 //! The handle of all jobs of a client.
 
-use super::job::{Job, Part, State};
-use super::poller::{Poller, Shared, Tracked};
+use super::options::BatchOptions;
+use super::part::{Job, Part, State};
+use super::part_files::PartFiles;
+use super::poller::{Poller, Shared};
 use super::progress::{BatchProgress, PartProgress};
-use super::split::{PartFiles, Splitter, each_line};
-use super::step::{BatchOptions, Steps};
-use super::store::Store;
+use super::step::Steps;
+use super::store::{Lease, Store};
+use super::tracked::Tracked;
 use crate::api::Caller;
+use crate::bulk::SpentFile;
 use crate::clock::{Signal, Stop};
 use crate::error::{Error, Result};
-use crate::usage::Purse;
-use crate::wire::batch::{BatchObject, account_name};
-use crate::wire::row::{Format, id_hash};
+use crate::usage::{Amount, Purse};
+use crate::wire::batch::account_name;
+use crate::wire::row::id_hash;
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::path::Path;
@@ -178,25 +181,45 @@ impl Batches {
         Ok(rows)
     }
 
-    /// Works on a job from now on.
+    /// Works on a job from now on, and pays it from `purse`, or else from the client's. With
+    /// `is_hurried`, its batches are looked at once before that is due.
     ///
     /// # Errors
     /// When it belongs to another account, or another process works on it.
-    pub(super) fn track(&self, job: &Job, purse: Option<Arc<Purse>>) -> Result<Arc<Tracked>> {
+    pub(super) fn track(
+        &self,
+        job: &Job,
+        purse: Option<Arc<Purse>>,
+        is_hurried: bool,
+    ) -> Result<Arc<Tracked>> {
         self.check_account(job)?;
-        if let Some(known) = self.shared.tracked.lock().iter().find(|each| each.job == job.id) {
-            return Ok(known.clone());
-        }
-        let Some(lease) = self.store().lease(job.id)? else {
-            let message = "another process works on it; it ends when that does";
-            return Err(Error::invalid(format!("job {}", short(&job.name)), message));
+        let known = self.tracked(job.id);
+        let tracked = match &known {
+            Some(known) => known.clone(),
+            None => Arc::new(Tracked::new(job.id, self.lease(job)?)),
         };
-        let tracked = Arc::new(Tracked::new(job.id, purse, lease));
-        tracked.hold_again(&self.store().parts(job.id)?);
-        self.shared.tracked.lock().push(tracked.clone());
+        if known.is_none() || purse.is_some() {
+            let purse = purse.or_else(|| self.steps().caller.dispatcher.purse.clone());
+            tracked.pay_from(purse, &self.store().parts(job.id)?);
+        }
+        tracked.ask(is_hurried);
+        if known.is_none() {
+            self.shared.tracked.lock().push(tracked.clone());
+        }
         self.poller.start();
         self.shared.wake.raise();
         Ok(tracked)
+    }
+
+    fn tracked(&self, job: i64) -> Option<Arc<Tracked>> {
+        self.shared.tracked.lock().iter().find(|each| each.job == job).cloned()
+    }
+
+    pub(super) fn lease(&self, job: &Job) -> Result<Lease> {
+        self.store().lease(job.id)?.ok_or_else(|| {
+            let message = "another process works on it; it ends when that does";
+            Error::invalid(format!("job {}", short(&job.name)), message)
+        })
     }
 
     /// Works on a job no longer; its batches go on.
@@ -209,7 +232,7 @@ impl Batches {
     /// # Errors
     /// As for [`wait`](Batches::wait).
     pub fn submit(&self, job: &Job) -> Result<()> {
-        self.track(job, None).map(drop)
+        self.track(job, None, false).map(drop)
     }
 
     /// Where the parts of a job stand, by what is known here.
@@ -234,7 +257,7 @@ impl Batches {
     ) -> Result<bool> {
         let clock = self.steps().caller.dispatcher.clock.clone();
         let _hold = clock.hold();
-        let tracked = self.track(job, None)?;
+        let tracked = self.track(job, None, false)?;
         let changed = &self.shared.changed;
         let _subscription = stop.notify(changed);
         let begun = clock.now();
@@ -277,89 +300,27 @@ impl Batches {
         Ok(())
     }
 
-    /// Takes over a batch that was made elsewhere: its rows come from its own input file, its
-    /// answers go to `output`.
+    /// Forgets a job that is over. With `all`, also one that is not: its batches go on at the server
+    /// and nobody fetches them, so that all that they may cost counts against a later cap.
     ///
     /// # Errors
-    /// When the batch or its input file is not there, or a job has it already.
-    pub fn adopt(&self, batch_id: &str, output: &Path) -> Result<Job> {
-        let batch = self.steps().get_batch(batch_id)?;
-        for job in self.store().jobs()? {
-            let parts = self.store().parts(job.id)?;
-            if parts.iter().any(|part| part.batch_id.as_deref() == Some(&batch.id)) {
-                let message = format!("job {} has it already", short(&job.name));
-                return Err(Error::invalid(format!("batch {}", batch.id), message));
-            }
-        }
-        let mut job = self.new_job(&format!("batch {}", batch.id), &output_name(output)?);
-        self.store().add_job(&mut job)?;
-        match self.take_over(&mut job, &batch) {
-            Ok(()) => Ok(job),
-            Err(error) => {
-                self.store().remove_job(job.id)?;
-                Err(error)
-            }
-        }
-    }
-
-    fn take_over(&self, job: &mut Job, batch: &BatchObject) -> Result<()> {
-        let Some(input) = &batch.input_file_id else {
-            let message = "it does not name its input file";
-            return Err(Error::invalid(format!("batch {}", batch.id), message));
-        };
-        let steps = self.steps();
-        let path = self.store().folder(job.id).join("adopted.jsonl");
-        steps.download(input, &path)?;
-        let prices = &steps.caller.dispatcher.prices;
-        // One batch is one part, however large it is.
-        let mut limits = steps.options.limits;
-        (limits.rows, limits.bytes, limits.inputs) = (u64::MAX, u64::MAX, u64::MAX);
-        let now = steps.now();
-        let mut splitter = Splitter::new(self.store(), job, limits, prices, |_| None, 1, now);
-        let format = Format::default();
-        let mut number = 0;
-        each_line(&path, |_, line| {
-            number += 1;
-            if line.trim_ascii().is_empty() {
-                return Ok(());
-            }
-            let row = format.parse(number, line);
-            splitter.add(&row.map_err(|e| e.in_file("the batch's input"))?)
-        })?;
-        let mut parts = splitter.finish()?;
-        let [part] = parts.as_mut_slice() else {
-            let message = "its input is not one of one model and one endpoint";
-            return Err(Error::invalid(format!("batch {}", batch.id), message));
-        };
-        part.file_id = Some(input.clone());
-        job.rows = part.rows;
-        self.store().add_parts(&mut parts)?;
-        steps.record(&mut parts[0], batch, "adopted")?;
-        job.is_planned = true;
-        self.store().save_job(job)
-    }
-
-    /// Forgets jobs that are over. With `all`, also one whose parts are not: its batches go on at
-    /// the server and nobody fetches them.
-    ///
-    /// # Errors
-    /// When another process works on one.
+    /// When another process works on it.
     pub fn clean(&self, job: &Job, all: bool) -> Result<bool> {
         if !job.is_over && !all {
             return Ok(false);
         }
         self.leave(job.id);
-        let Some(lease) = self.store().lease(job.id)? else {
-            let message = "another process works on it";
-            return Err(Error::invalid(format!("job {}", short(&job.name)), message));
-        };
+        let lease = self.lease(job)?;
         if !job.is_over {
+            let mut lost = Amount::default();
             for part in self.store().parts(job.id)? {
-                let Some(id) = part.file_id.filter(|_| !part.state.is_sent()) else { continue };
-                if part.state != State::Cleaned {
+                if part.state.is_sent() {
+                    lost = lost.plus(part.most_amount());
+                } else if let Some(id) = part.file_id.filter(|_| part.state != State::Cleaned) {
                     let _ = self.steps().delete(&id);
                 }
             }
+            SpentFile::beside(Path::new(&job.output)).add(lost)?;
         }
         drop(lease);
         self.store().remove_job(job.id)?;

@@ -1,6 +1,6 @@
 //! Where batches stand, and what they did.
 
-use super::job::{Date, Job, Part, State};
+use super::part::{Date, Job, Part, State};
 use crate::bulk::Summary;
 use crate::usage::Money;
 use serde::Serialize;

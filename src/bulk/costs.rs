@@ -4,7 +4,7 @@ use super::estimate::ASSUMED_OUTPUT;
 use crate::dispatch::{Facts, Reply};
 use crate::usage::{Amount, Money, Prices, Standing, Tier, Weight, cost};
 use crate::wire::answer::RawUsage;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Models that are told apart; what others cost is told together.
@@ -12,7 +12,8 @@ const MODELS: usize = 1_000;
 const OTHERS: &str = "(others)";
 
 /// What a run cost, in US dollars. In JSON an amount is a text with every digit.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct Costs {
     /// What the answers of this run cost, as far as their prices are known.
@@ -49,7 +50,8 @@ pub struct Costs {
 /// for which both is known. Expected are a token for four characters that are sent, and
 /// [`ASSUMED_OUTPUT`] that are written, or the ceiling of the request if that is lower; at the tier
 /// that was billed, and without a cache.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct Compared {
     /// What they were expected to cost.
@@ -59,7 +61,8 @@ pub struct Compared {
 }
 
 /// What answers of one model in one service tier cost.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct ModelCost {
     /// Answers.
@@ -77,7 +80,8 @@ pub struct ModelCost {
 }
 
 /// What counts against a cap.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct CapUse {
     /// The cap, if money is capped.

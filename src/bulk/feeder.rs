@@ -37,6 +37,24 @@ pub(crate) struct Ticket {
     pub(crate) batch: Option<Arc<str>>,
 }
 
+impl Ticket {
+    /// That of a row that is not sent live, or not at all.
+    pub(crate) fn of(custom_id: Box<str>, line: u64, fingerprint: u64) -> Ticket {
+        Ticket {
+            index: 0,
+            line,
+            id_hash: id_hash(&custom_id),
+            custom_id,
+            fingerprint,
+            metadata: None,
+            asked: "".into(),
+            weight: Weight::default(),
+            group: None,
+            batch: None,
+        }
+    }
+}
+
 /// How far the input has been read.
 #[derive(Debug, Default)]
 pub(super) struct Feeding {

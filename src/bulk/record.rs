@@ -9,6 +9,7 @@ use crate::wire::row::{Body, OutputLine, Response, fingerprint_hex};
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What this crate adds to a line of the Batch API, under `x_run`.
 #[derive(Default, Serialize)]
@@ -21,6 +22,9 @@ struct Run<'a> {
     maybe_billed: u32,
     latency_ms: f64,
     waiting_ms: f64,
+    /// Unix time of its end, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     asked: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,11 +60,12 @@ pub(crate) fn write_failure(
     OutputLine { id: &id, custom_id: &row.custom_id, response: None, error, x_run: &run }.write(out)
 }
 
-/// Adds the line of a row to `out`.
+/// Adds the line of a row to `out`; `ended` is when its answer came, where this run saw it come.
 pub(crate) fn write(
     row: &Ticket,
     result: &Result<Reply, Error>,
     facts: &Facts,
+    ended: Option<SystemTime>,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
     let millis = |time: std::time::Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
@@ -76,6 +81,7 @@ pub(crate) fn write(
         maybe_billed: facts.maybe_billed,
         latency_ms: millis(facts.latency),
         waiting_ms: millis(facts.waited),
+        ended: ended.map(unix),
         asked: reply.and_then(|reply| reply.asked.as_deref()),
         counted_cost: counted.map(|amount| amount.money),
         counted_tokens: counted.map(|amount| amount.tokens),
@@ -123,4 +129,10 @@ fn envelope(e: &ApiError) -> Box<[u8]> {
         .to_string()
         .into_bytes()
         .into()
+}
+
+/// A date in seconds, to the millisecond.
+pub(super) fn unix(date: SystemTime) -> f64 {
+    let since = date.duration_since(UNIX_EPOCH).unwrap_or_default();
+    (since.as_secs_f64() * 1e3).round() / 1e3
 }

@@ -5,10 +5,13 @@ use super::earlier::Earlier;
 use super::feeder::{self, Feeding, Ticket};
 use super::input::{DuplicateGuard, Source, check};
 use super::journal::{Fsync, Journal, Known, Options};
+use super::plan_file::PlanFile;
 use super::record;
 use super::snapshot::{Snapshot, Speed};
 use super::spent::SpentFile;
 use super::summary::{Limit, LimitChange, Status, Summary, Tally};
+use super::timeline::{Point, Timeline, sum};
+use super::under_way::UnderWayFile;
 use crate::api::Caller;
 use crate::clock::{Stage, Stop, Time};
 use crate::dispatch::{Delivered, Pool, PoolOptions};
@@ -37,8 +40,10 @@ pub struct FileRun {
     fsync: Fsync,
     window: Option<usize>,
     caps: Caps,
-    left_out: Arc<HashSet<u64>>,
+    /// Rows that batches may answer; only with it, batches may be under way.
+    left_out: Option<Arc<HashSet<u64>>>,
     leaves_failed: bool,
+    keeps_plan: bool,
     stop: Stop,
 }
 
@@ -60,8 +65,9 @@ impl FileRun {
             fsync: Fsync::Interval(Duration::from_secs(1)),
             window: None,
             caps: Caps::default(),
-            left_out: Arc::default(),
+            left_out: None,
             leaves_failed: false,
+            keeps_plan: false,
             stop: Stop::new(),
         }
     }
@@ -120,9 +126,11 @@ impl FileRun {
     }
 
     /// Leaves out the rows whose ids have these hashes ([`id_hash`](crate::wire::row::id_hash)):
-    /// something else answers them. They are told as not sent. Default: none.
+    /// batches answer them. They are told as not sent. The run goes on beside batches for its
+    /// output, so these have to be all rows that are under way there. Default: none, and a run is
+    /// refused while batches are under way.
     pub fn leave_out(mut self, rows: Arc<HashSet<u64>>) -> FileRun {
-        self.left_out = rows;
+        self.left_out = Some(rows);
         self
     }
 
@@ -130,6 +138,12 @@ impl FileRun {
     /// no, they are sent again.
     pub fn leave_failed(mut self, leaves: bool) -> FileRun {
         self.leaves_failed = leaves;
+        self
+    }
+
+    /// Leaves the plan beside the output, of which the run is a step.
+    pub(crate) fn keep_plan(mut self) -> FileRun {
+        self.keeps_plan = true;
         self
     }
 
@@ -142,8 +156,9 @@ impl FileRun {
     /// Does the run; `show` is called ten times a second with where it stands.
     ///
     /// # Errors
-    /// When a file cannot be read or written, or a line is not valid: then nothing more is sent,
-    /// and the output is valid. A run that the user or the server ended is no error; its summary
+    /// When a file cannot be read or written, a line is not valid, or batches for the output are under
+    /// way (see [`BatchRun`](crate::batch::BatchRun)): then nothing more is sent, and the output is
+    /// valid. A run that the user or the server ended is no error; its summary
     /// says so.
     pub fn run(mut self, mut show: impl FnMut(&Snapshot)) -> Result<Summary, Error> {
         let source = Source::open(&self.input)?;
@@ -151,8 +166,14 @@ impl FileRun {
             let message = format!("{} is the input; choose another output", self.output.display());
             return Err(Error::invalid("output", message));
         }
+        self.refuse_batches()?;
         let Opened { mut journal, total, most } = self.open(&source)?;
+        // Once more, because no other run can begin from here on.
+        self.refuse_batches()?;
         journal.probe()?;
+        if !self.keeps_plan && !journal.is_sink() {
+            PlanFile::beside(&self.output).remove()?;
+        }
         let (purse, earlier) = self.purse(&journal)?;
         let options = PoolOptions::new(self.window, &self.stop).purse(purse.clone());
         let (pool, intake) = Pool::start(self.caller.dispatcher.clone(), options);
@@ -162,7 +183,7 @@ impl FileRun {
             format: std::mem::take(&mut self.format),
             known: journal.known(),
             skip_invalid: self.skip_invalid,
-            left_out: self.left_out.clone(),
+            left_out: self.left_out.clone().unwrap_or_default(),
             leaves_failed: self.leaves_failed,
             caps: self.all_caps(),
             caller: self.caller.clone(),
@@ -179,6 +200,7 @@ impl FileRun {
             journal,
             feeding,
             tally: Tally::default(),
+            timeline: Timeline::new(self.caller.dispatcher.clock.date()),
             total,
             most,
             started: now,
@@ -194,6 +216,14 @@ impl FileRun {
         running.end(&mut show)
     }
 
+    /// Refuses to send rows that are under way in batches, unless those are known and left out.
+    fn refuse_batches(&self) -> Result<(), Error> {
+        match self.left_out {
+            Some(_) => Ok(()),
+            None => UnderWayFile::beside(&self.output).refuse(),
+        }
+    }
+
     /// What the run may spend, less what its output has cost already.
     fn purse(&self, journal: &Journal) -> Result<(Option<Arc<Purse>>, Earlier), Error> {
         let file = SpentFile::beside(&self.output);
@@ -204,9 +234,7 @@ impl FileRun {
         if !self.caps.is_some() {
             if !journal.is_sink() {
                 let read = || Earlier::read(&self.output, &dispatcher.prices, self.caps);
-                if let Err(error) = file.set_aside(|| Ok(read()?.amount)) {
-                    log::warn!(target: "openai_bulk::run", error:% = error; "a later cap may not know of all that was spent");
-                }
+                file.try_set_aside(|| Ok(read()?.amount));
             }
             return Ok((None, Earlier::default()));
         }
@@ -347,6 +375,7 @@ struct Running<'a> {
     journal: Journal,
     feeding: Arc<Feeding>,
     tally: Tally,
+    timeline: Timeline,
     total: Option<u64>,
     /// The most that the rows may use that were to be sent, if it was asked.
     most: Option<Amount>,
@@ -377,6 +406,7 @@ impl Running<'_> {
             if now.since(shown) >= TICK {
                 shown = now;
                 let snapshot = self.snapshot(now);
+                self.mark(&snapshot);
                 show(&snapshot);
             }
             if self.failure.is_none()
@@ -408,7 +438,8 @@ impl Running<'_> {
             result => {
                 let mut text = std::mem::take(&mut self.buffer);
                 text.clear();
-                match record::write(&tag, result, &facts, &mut text) {
+                let ended = Some(self.run.caller.dispatcher.clock.date());
+                match record::write(&tag, result, &facts, ended, &mut text) {
                     Ok(()) => line = Some(text),
                     Err(error) => self.fail(error),
                 }
@@ -461,6 +492,19 @@ impl Running<'_> {
         }
     }
 
+    /// Puts where the run stands on its timeline.
+    fn mark(&mut self, at: &Snapshot) {
+        if self.timeline.is_due(at.elapsed, at.in_flight) {
+            let gate = &self.run.caller.dispatcher.gate;
+            let mut point = Point::new(at.elapsed, &self.tally, at.in_flight);
+            let groups = || self.groups.iter();
+            point.requests_per_minute = sum(groups().map(|group| gate.rates(group).0));
+            point.tokens_per_minute = sum(groups().map(|group| gate.rates(group).1));
+            point.concurrency = sum(groups().map(|g| gate.concurrency(g).map(|most| most as f64)));
+            self.timeline.push(point);
+        }
+    }
+
     fn snapshot(&mut self, now: Time) -> Snapshot {
         let progress = self.pool.progress();
         let rows = &self.tally.rows;
@@ -508,6 +552,8 @@ impl Running<'_> {
         let is_interrupted = self.run.stop.stage() != Stage::Run;
         let wall = now.since(self.started);
         let mut summary = self.tally.summary(wall, &self.pool.held_back());
+        self.timeline.end(Point::new(wall, &self.tally, 0));
+        summary.timeline = std::mem::take(&mut self.timeline);
         summary.status = match (&self.stopped_by, is_interrupted) {
             (Some(Error::OverCap(_)), _) => Status::Capped,
             (Some(_), _) => Status::Stopped,

@@ -1,9 +1,9 @@
 //! The most that may have been spent for an output, in a file beside it.
 
+use super::beside::{beside, create, remove};
 use crate::error::Error;
 use crate::usage::{Amount, Money};
 use serde::{Deserialize, Serialize};
-use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -12,8 +12,12 @@ use std::path::{Path, PathBuf};
 const LENGTH: usize = 128;
 
 /// The file `OUTPUT.spent`, which exists while a run with a cap goes on, and afterwards as long as it
-/// knows of more than the output tells: of requests in flight when the run was killed, and of
-/// attempts without an answer whose rows have no line.
+/// knows of more than the output tells: of requests in flight when the run was killed, of attempts
+/// without an answer whose rows have no line, and of batches whose results are lost. What batches
+/// that are under way may cost is known by their store.
+///
+/// Every write is forced onto the disk, so that a power failure forgets nothing that was spent. A run
+/// with a cap writes it some 256 times until the cap.
 #[derive(Debug)]
 pub(crate) struct SpentFile(PathBuf);
 
@@ -30,9 +34,7 @@ struct Content {
 impl SpentFile {
     /// The file beside `output`.
     pub(crate) fn beside(output: &Path) -> SpentFile {
-        let mut name = OsString::from(output);
-        name.push(".spent");
-        SpentFile(name.into())
+        SpentFile(beside(output, ".spent"))
     }
 
     /// What earlier runs may have spent at most, of which the output tells `told`.
@@ -42,14 +44,13 @@ impl SpentFile {
     pub(crate) fn read(&self, told: Amount) -> Result<Amount, Error> {
         Ok(match self.content()? {
             None => told,
-            Some(Content { at_most, tokens_at_most, on_top }) => {
-                let amount = Amount { money: at_most, tokens: tokens_at_most };
-                if on_top { told.plus(amount) } else { told.plus(amount.less(told)) }
-            }
+            Some(content) if content.on_top => told.plus(content.amount()),
+            Some(content) => told.plus(content.amount().less(told)),
         })
     }
 
-    /// Before a run without a cap: keeps what the output, which tells `told`, does not tell.
+    /// Before a run that does not write this file: keeps what the output, which tells `told`, does not
+    /// tell.
     ///
     /// # Errors
     /// When the file cannot be read or written, or is not one.
@@ -57,14 +58,35 @@ impl SpentFile {
         &self,
         told: impl FnOnce() -> Result<Amount, Error>,
     ) -> Result<(), Error> {
-        let Some(Content { at_most, tokens_at_most, on_top: false }) = self.content()? else {
+        let Some(content) = self.content()?.filter(|content| !content.on_top) else {
             return Ok(());
         };
-        let more = Amount { money: at_most, tokens: tokens_at_most }.less(told()?);
+        let more = content.amount().less(told()?);
         if more == Amount::default() {
             return self.remove();
         }
         self.write(more, true).map(drop).map_err(|e| Error::file("write", &self.0, e))
+    }
+
+    /// The same before a run without a cap, which begins in any case.
+    pub(crate) fn try_set_aside(&self, told: impl FnOnce() -> Result<Amount, Error>) {
+        if let Err(error) = self.set_aside(told) {
+            log::warn!(target: "openai_bulk::run", error:% = error; "a later cap may not know of all that was spent");
+        }
+    }
+
+    /// Counts besides what may have been spent of which no line of the output will tell.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written, or is not one.
+    pub(crate) fn add(&self, more: Amount) -> Result<(), Error> {
+        if more == Amount::default() {
+            return Ok(());
+        }
+        let known = self.content()?;
+        let on_top = known.as_ref().is_none_or(|content| content.on_top);
+        let sum = known.map_or(more, |content| content.amount().plus(more));
+        self.write(sum, on_top).map(drop).map_err(|e| Error::file("write", &self.0, e))
     }
 
     fn content(&self) -> Result<Option<Content>, Error> {
@@ -117,13 +139,7 @@ impl SpentFile {
             Ok(mut file) => write(&mut file, amount, on_top).map(|()| file),
             // It is there whole or not at all: an empty one would stop the next run.
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                let mut name = self.0.clone().into_os_string();
-                name.push(".new");
-                let written = File::create(&name).and_then(|mut file| {
-                    write(&mut file, amount, on_top)?;
-                    fs::rename(&name, &self.0).map(|()| file)
-                });
-                written.inspect_err(|_| drop(fs::remove_file(&name)))
+                create(&self.0, &Content::of(amount, on_top).text()?)
             }
             Err(e) => Err(e),
         }
@@ -134,20 +150,31 @@ impl SpentFile {
     /// # Errors
     /// When the file cannot be removed.
     pub(crate) fn remove(&self) -> Result<(), Error> {
-        match fs::remove_file(&self.0) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::file("remove", &self.0, e)),
-            _ => Ok(()),
-        }
+        remove(&self.0).map_err(|e| Error::file("remove", &self.0, e))
+    }
+}
+
+impl Content {
+    fn of(amount: Amount, on_top: bool) -> Content {
+        Content { at_most: amount.money, tokens_at_most: amount.tokens, on_top }
+    }
+
+    fn amount(&self) -> Amount {
+        Amount { money: self.at_most, tokens: self.tokens_at_most }
+    }
+
+    fn text(&self) -> io::Result<Vec<u8>> {
+        let mut text = serde_json::to_vec(self).map_err(io::Error::other)?;
+        text.resize(LENGTH.max(text.len() + 1) - 1, b' ');
+        text.push(b'\n');
+        Ok(text)
     }
 }
 
 fn write(file: &mut File, amount: Amount, on_top: bool) -> io::Result<()> {
-    let content = Content { at_most: amount.money, tokens_at_most: amount.tokens, on_top };
-    let mut text = serde_json::to_vec(&content).map_err(io::Error::other)?;
-    text.resize(LENGTH.max(text.len() + 1) - 1, b' ');
-    text.push(b'\n');
     file.seek(SeekFrom::Start(0))?;
-    file.write_all(&text)
+    file.write_all(&Content::of(amount, on_top).text()?)?;
+    file.sync_data()
 }
 
 #[cfg(test)]
@@ -198,6 +225,16 @@ mod tests {
         assert_eq!(fs::metadata(&file.0).unwrap().len(), LENGTH as u64);
         file.set_aside(|| Ok(amount(10, 20))).unwrap();
         assert!(!file.0.exists(), "the output tells all");
+        file.add(Amount::default()).unwrap();
+        assert!(!file.0.exists(), "nothing is nothing");
+        // What a lost batch may have cost comes on top, whatever else is known.
+        file.add(amount(2, 1)).unwrap();
+        file.add(amount(1, 1)).unwrap();
+        assert_eq!(file.read(amount(7, 0)).unwrap(), amount(10, 2));
+        drop(file.writer(amount(10, 2)).unwrap());
+        file.add(amount(4, 0)).unwrap();
+        assert_eq!(file.read(amount(8, 0)).unwrap(), amount(14, 2));
+        file.remove().unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

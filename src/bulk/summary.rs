@@ -1,12 +1,13 @@
 //! What a run did: counted while it goes on, told at its end.
 
-use super::Costs;
+use super::distribution::{Distribution, Percentiles};
+use super::{Costs, Timeline};
 use crate::clock::Time;
 use crate::dispatch::{Adjustment, Facts, Held, HeldBack, Reply};
 use crate::error::{Error, TransportErrorKind};
 use crate::wire::answer::RawUsage;
-use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ use std::time::Duration;
 pub const SCHEMA: u32 = 1;
 
 /// What a run did.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct Summary {
     /// Version of this shape.
@@ -41,15 +43,17 @@ pub struct Summary {
     /// Seconds that answered rows spent outside of exchanges: in the gate and between attempts.
     pub waiting_seconds: Percentiles,
     /// The share of the run that each cause held it back, from 0 to 1.
-    pub held_back: BTreeMap<&'static str, f64>,
+    pub held_back: BTreeMap<Cow<'static, str>, f64>,
     /// How the limits changed, oldest first: the latest thousand changes.
     pub limit_changes: Vec<LimitChange>,
     /// Earlier changes that were too many to keep.
     pub limit_changes_dropped: u64,
+    /// How the run went over time. It is without points in summaries of earlier versions.
+    pub timeline: Timeline,
 }
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Status {
@@ -65,7 +69,8 @@ pub enum Status {
 }
 
 /// Rows by what became of them.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct Rows {
     /// Rows of the input, as far as it was read.
@@ -83,7 +88,8 @@ pub struct Rows {
 }
 
 /// Every request that was sent.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct Attempts {
     /// All of them.
@@ -99,7 +105,8 @@ pub struct Attempts {
 }
 
 /// Tokens, as the server counted them.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct Tokens {
     /// Of the requests.
@@ -130,7 +137,8 @@ impl Tokens {
 }
 
 /// What was sent a minute, against the limits.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct Rate {
     /// Attempts a minute over the whole run.
@@ -142,7 +150,8 @@ pub struct Rate {
 }
 
 /// The limits of one group, where they are known.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct Limit {
     /// Requests a minute.
@@ -158,7 +167,8 @@ impl Limit {
 }
 
 /// A change of a limit during the run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct LimitChange {
     /// When, in seconds since the start.
@@ -166,11 +176,11 @@ pub struct LimitChange {
     /// The limit group.
     pub group: String,
     /// What was changed: `requests_per_minute`, `tokens_per_minute` or `concurrency`.
-    pub limit: &'static str,
+    pub limit: Cow<'static, str>,
     /// Its value from then on.
     pub to: f64,
     /// Why.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
 }
 
 impl LimitChange {
@@ -178,37 +188,15 @@ impl LimitChange {
         LimitChange {
             seconds: change.at.since(started).as_secs_f64(),
             group: change.group.to_string(),
-            limit: change.quantity.name(),
+            limit: change.quantity.name().into(),
             to: change.to,
-            reason: change.reason,
+            reason: change.reason.into(),
         }
     }
 }
 
-/// A distribution, in seconds.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-#[non_exhaustive]
-pub struct Percentiles {
-    /// How many values there were.
-    pub count: u64,
-    /// The smallest.
-    pub min: f64,
-    /// The average.
-    pub mean: f64,
-    /// Half are at most this.
-    pub p50: f64,
-    /// Nine of ten are at most this.
-    pub p90: f64,
-    /// 95 of 100 are at most this.
-    pub p95: f64,
-    /// 99 of 100 are at most this.
-    pub p99: f64,
-    /// The largest.
-    pub max: f64,
-}
-
 /// Counts a run while it goes on.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Tally {
     /// Rows by what became of them.
     pub rows: Rows,
@@ -218,24 +206,8 @@ pub struct Tally {
     pub tokens: Tokens,
     /// What they cost.
     pub costs: Costs,
-    server: Histogram<u64>,
-    waiting: Histogram<u64>,
-}
-
-impl Default for Tally {
-    fn default() -> Tally {
-        // Three digits, from a microsecond to ten days, which is more than any deadline.
-        let histogram =
-            || Histogram::new_with_max(864_000_000_000, 3).expect("the bounds are valid");
-        Tally {
-            rows: Rows::default(),
-            attempts: Attempts::default(),
-            tokens: Tokens::default(),
-            costs: Costs::default(),
-            server: histogram(),
-            waiting: histogram(),
-        }
-    }
+    server: Distribution,
+    waiting: Distribution,
 }
 
 impl Tally {
@@ -253,8 +225,8 @@ impl Tally {
                 self.costs.answer(reply);
                 // The answers of a batch have neither.
                 if facts.attempts > 0 {
-                    self.server.saturating_record(micros(facts.latency));
-                    self.waiting.saturating_record(micros(facts.waited));
+                    self.server.record(facts.latency);
+                    self.waiting.record(facts.waited);
                 }
                 if let Some(usage) = &reply.peek.usage {
                     self.tokens.add(usage);
@@ -285,33 +257,14 @@ impl Tally {
                 tokens_per_minute: self.tokens.total as f64 / minutes,
                 limits: BTreeMap::new(),
             },
-            server_seconds: percentiles(&self.server),
-            waiting_seconds: percentiles(&self.waiting),
-            held_back: Held::ALL.iter().map(|&cause| (cause.name(), held.share(cause))).collect(),
+            server_seconds: self.server.percentiles(),
+            waiting_seconds: self.waiting.percentiles(),
+            held_back: Held::ALL
+                .iter()
+                .map(|&cause| (cause.name().into(), held.share(cause)))
+                .collect(),
             ..Summary::default()
         }
-    }
-}
-
-fn micros(time: Duration) -> u64 {
-    time.as_micros().min(u64::MAX as u128) as u64
-}
-
-fn percentiles(histogram: &Histogram<u64>) -> Percentiles {
-    if histogram.is_empty() {
-        return Percentiles::default();
-    }
-    let seconds = |micros: u64| micros as f64 / 1e6;
-    let at = |quantile: f64| seconds(histogram.value_at_quantile(quantile));
-    Percentiles {
-        count: histogram.len(),
-        min: seconds(histogram.min()),
-        mean: histogram.mean() / 1e6,
-        p50: at(0.5),
-        p90: at(0.9),
-        p95: at(0.95),
-        p99: at(0.99),
-        max: seconds(histogram.max()),
     }
 }
 

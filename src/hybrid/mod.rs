@@ -2,6 +2,7 @@
 //!
 //! - `situation` - what a plan is made of: [`Situation`], [`Thresholds`].
 //! - `plan` - what goes now and what by batch, and why; a pure function: [`plan`].
+//! - `why` - why a plan is as it is, and not another one: [`Reason`], [`Alternative`].
 //! - `weigh` - what one split of a group's rows comes to; pure.
 //! - `watch` - which batches will not make it; a pure function: [`late`].
 //! - `outlook` - the situation of a run: its rows, its limits, and the history of its batches.
@@ -23,10 +24,11 @@ mod steps;
 mod summary;
 mod watch;
 mod weigh;
+mod why;
 
 pub use measured::Measured;
 pub use outlook::history;
-pub use plan::{Alternative, Plan, Reason, Share, Verdict, WhyNot, plan};
+pub use plan::{Plan, Share, Verdict, plan};
 pub use run::AutoRun;
 pub use situation::{
     ASSUMED_LATENCY, ASSUMED_REQUESTS_PER_MINUTE, BatchTime, Group, LiveSpeed, Queue, Situation,
@@ -34,3 +36,4 @@ pub use situation::{
 };
 pub use summary::{AutoProgress, AutoSummary, Followed, Stage};
 pub use watch::{Waiting, Watch, late};
+pub use why::{Alternative, Reason, WhyNot};

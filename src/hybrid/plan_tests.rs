@@ -1,7 +1,8 @@
 //! Plans for situations at and beside each boundary.
 
-use super::plan::{Plan, Reason, Verdict, WhyNot, plan};
+use super::plan::{Plan, Verdict, plan};
 use super::situation::{BatchTime, Group, LiveSpeed, Queue, Situation, Thresholds};
+use super::why::{Reason, WhyNot};
 use crate::usage::Money;
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! A run that follows its plan.
 
-use super::kept::{Kept, KeptShare, PlanFile};
+use super::kept::{Kept, KeptShare};
 use super::outlook::Outlook;
 use super::plan::{Plan, plan};
 use super::situation::Thresholds;
@@ -9,7 +9,7 @@ use super::summary::{AutoProgress, AutoSummary};
 use crate::batch::{Batches, Date};
 use crate::bulk::estimate::{Estimate, Survey};
 use crate::bulk::journal::Fsync;
-use crate::bulk::{Earlier, SpentFile};
+use crate::bulk::{Earlier, PlanFile, SpentFile};
 use crate::clock::Stop;
 use crate::error::{Error, Result};
 use crate::usage::{Caps, Money};
@@ -140,7 +140,7 @@ impl AutoRun {
     /// # Errors
     /// When a file or the store cannot be read, or a line is not valid.
     pub fn plan(&self, show: impl FnMut(u64)) -> Result<Plan> {
-        let kept = if self.is_fresh { None } else { PlanFile::beside(&self.output).read()? };
+        let kept = if self.is_fresh { None } else { Kept::read(&PlanFile::beside(&self.output))? };
         let estimate = self.survey(show)?;
         let begun = kept.as_ref().map_or(self.now(), |kept| kept.begun);
         let mut plan = self.plan_of(&estimate, begun)?;
@@ -166,7 +166,7 @@ impl AutoRun {
             }
             file.remove()?;
         }
-        let kept = match file.read()? {
+        let kept = match Kept::read(&file)? {
             Some(kept) => {
                 show(AutoProgress::GoesOn { seconds_ago: self.seconds_since(kept.begun) });
                 kept
@@ -207,7 +207,7 @@ impl AutoRun {
         log::info!(target: "openai_bulk::hybrid", live = plan.live_rows(), batch = plan.batch_rows(), verdict:? = plan.verdict; "planned");
         show(AutoProgress::Planned(&plan));
         if plan.live_rows() + plan.batch_rows() > 0 {
-            file.write(&kept)?;
+            kept.write(file)?;
         }
         Ok(kept)
     }

@@ -4,7 +4,7 @@
 //! go live. Then batches are waited for, and those that will not make it are cancelled. What they
 //! leave goes live last. Output and cap have one owner at any time.
 
-use super::kept::{Kept, PlanFile};
+use super::kept::Kept;
 use super::measured::Measured;
 use super::outlook::speed;
 use super::run::AutoRun;
@@ -13,7 +13,7 @@ use super::summary::{AutoProgress, AutoSummary, Followed, Stage, add};
 use super::watch::{Waiting, Watch, late};
 use crate::batch::{BatchProgress, BatchRun, Parked, PartProgress, Waited};
 use crate::bulk::journal::Fsync;
-use crate::bulk::{FileRun, Snapshot, Status, Summary};
+use crate::bulk::{FileRun, PlanFile, Snapshot, Status, Summary};
 use crate::error::Result;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -113,7 +113,7 @@ impl<'a> Going<'a> {
         let parked = batches.park()?;
         if !self.kept.is_sent {
             self.kept.is_sent = true;
-            self.file.write(&self.kept)?;
+            self.kept.write(self.file)?;
         }
         Ok(Some(parked))
     }
@@ -128,7 +128,7 @@ impl<'a> Going<'a> {
         };
         let left_out = Arc::new(left_out);
         let others = left_out.len() as u64;
-        let live = FileRun::new(run.batches.caller().clone(), &run.input, &run.output)
+        let mut live = FileRun::new(run.batches.caller().clone(), &run.input, &run.output)
             .format(run.format.clone())
             .ordered(run.is_ordered)
             .fresh(std::mem::take(&mut self.is_fresh))
@@ -137,9 +137,12 @@ impl<'a> Going<'a> {
             // What batches may cost at most is not for the others.
             .max_cost(run.caps.money.map(|cap| cap.less(held.money)))
             .max_tokens_total(run.caps.tokens.map(|cap| cap.saturating_sub(held.tokens)))
-            .leave_out(left_out)
             .leave_failed(self.has_sent_live)
+            .keep_plan()
             .stop(&run.stop);
+        if parked.is_some() {
+            live = live.leave_out(left_out);
+        }
         let mut looked = None;
         let summary = live.run(|snapshot| {
             let is_due = looked.is_none_or(|at| snapshot.elapsed >= at + LOOK);

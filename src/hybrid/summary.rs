@@ -120,5 +120,6 @@ pub(super) fn add(sum: &mut Summary, more: Summary) {
     sum.rate.limits.extend(more.rate.limits);
     sum.limit_changes.extend(more.limit_changes);
     sum.limit_changes_dropped += more.limit_changes_dropped;
+    sum.timeline.add(&more.timeline);
     sum.cost.add(more.cost);
 }

@@ -8,6 +8,7 @@
 //! - `mirror` - keeping our count of a bucket in step with the server's.
 //! - `quota` - how many retries are affordable.
 //! - `search` - finding a limit that nobody told.
+//! - `slots` - how many a server has room for, where it refuses others.
 //! - `concurrency` - how many may be in flight.
 //! - `hedge` - when a request is sent a second time.
 
@@ -21,3 +22,4 @@ mod mirror;
 pub mod quota;
 pub mod retry;
 pub mod search;
+pub mod slots;

@@ -1,7 +1,7 @@
 //! Some rows now and some by batch, in virtual time.
 
-use crate::batch::{Bench, SECOND, bench, chats, simulator};
-use openai_bulk::bulk::Status;
+use crate::batch::{Bench, SECOND, bench, chats, client, simulator};
+use openai_bulk::bulk::{FileRun, Status};
 use openai_bulk::clock::{Clock, Stop};
 use openai_bulk::hybrid::{AutoProgress, AutoRun, AutoSummary, Stage, Thresholds};
 use openai_bulk::simulator::BatchSpeed;
@@ -250,4 +250,48 @@ fn fresh_forgets_the_plan_and_is_refused_while_batches_are_under_way() {
     let again = job(&bench, 6.0).fresh(true).run(|_| {}).unwrap();
     reconciles(&bench, &again, 4);
     assert_eq!(again.run.rows.done_before, 0);
+}
+
+#[test]
+fn a_run_that_follows_no_plan_sets_it_aside_and_the_next_one_plans_anew() {
+    for is_live in [false, true] {
+        let bench = bench(simulator().batch_speed(each(HOUR)));
+        bench.write(chats(10));
+        let stop = Stop::new();
+        let first = job(&bench, 6.0).stop(&stop).run(|now| {
+            if let AutoProgress::Batch(now) = now
+                && now.parts.iter().all(|part| part.status.is_some())
+            {
+                stop.drain();
+            }
+        });
+        assert_eq!(first.unwrap().run.status, Status::Interrupted);
+        let plan = bench.path("out.jsonl.plan");
+        if is_live {
+            let client = client(bench.server.clone(), &bench.clock, bench.key);
+            let live = || {
+                let (input, output) = (bench.path("in.jsonl"), bench.path("out.jsonl"));
+                FileRun::new(client.caller().clone(), input, output).stop(&stop).run(|_| {})
+            };
+            let refused = live().unwrap_err().to_string();
+            assert!(refused.contains("under way in batches"), "{refused}");
+            bench.job().recall(|_| {}).unwrap();
+            assert!(plan.exists(), "neither of them has gone on with the rows");
+            assert_eq!(live().unwrap().status, Status::Interrupted);
+        } else {
+            assert_eq!(
+                bench.job().stop(&stop).run(|_| {}).unwrap().run.status,
+                Status::Interrupted
+            );
+        }
+        assert!(!plan.exists(), "live: {is_live}");
+        let mut is_new = false;
+        let summary = job(&bench, 6.0).run(|now| match now {
+            AutoProgress::Planned(_) => is_new = true,
+            AutoProgress::GoesOn { .. } => panic!("the plan of before is followed"),
+            _ => {}
+        });
+        reconciles(&bench, &summary.unwrap(), 10);
+        assert!(is_new);
+    }
 }

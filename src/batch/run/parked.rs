@@ -1,17 +1,18 @@
 //! A run by batches whose output is free for something else, while its batches go on.
 
-use super::super::job::Part;
-use super::super::poller::Tracked;
-use super::{BatchRun, Running};
-use crate::batch::{BatchProgress, BatchSummary, Job, PartProgress};
-use crate::bulk::{Earlier, SpentFile, Tally};
-use crate::clock::{Clock, Time};
+use super::super::running::Running;
+use super::super::tracked::Tracked;
+use super::BatchRun;
+use crate::batch::{BatchProgress, BatchSummary, Job, Part, PartProgress};
+use crate::bulk::input::Source;
+use crate::bulk::{Earlier, SpentFile, Tally, Timeline};
+use crate::clock::Time;
 use crate::error::Result;
 use crate::usage::{Amount, Caps, Purse};
 use crate::wire::row::id_hash;
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// A run by batches whose parts are written down and worked on, and whose output is not open: a
 /// live run may write to it in the meantime.
@@ -25,6 +26,7 @@ pub struct Parked {
     started: Time,
     jobs: Vec<(Job, Arc<Tracked>)>,
     tally: Tally,
+    timeline: Timeline,
     total: u64,
     done_before: u64,
 }
@@ -51,34 +53,33 @@ impl BatchRun {
 impl Parked {
     fn close(mut running: Running) -> Result<Parked> {
         running.journal.flush(running.clock.now())?;
-        let Running { run, purse, earlier, started, jobs, tally, total, done_before, .. } = running;
         let mut parked = Parked {
-            run,
-            purse,
-            earlier,
+            run: running.run,
+            purse: running.purse,
+            earlier: running.earlier,
             told: Amount::default(),
-            started,
-            jobs,
-            tally,
-            total,
-            done_before,
+            started: running.started,
+            jobs: running.jobs,
+            tally: running.tally,
+            timeline: running.timeline,
+            total: running.total,
+            done_before: running.done_before,
         };
         parked.told = parked.spent()?;
         Ok(parked)
     }
 
-    /// What was spent by all that is told, the live runs in between among it.
+    /// What was spent by all that is told, the live runs in between among it. From now on the file
+    /// beside the output follows this run.
     fn spent(&self) -> Result<Amount> {
         if self.purse.is_none() {
             return Ok(Amount::default());
         }
         let prices = &self.run.batches.steps().caller.dispatcher.prices;
         let told = Earlier::read(&self.run.output, prices, Caps::default())?.amount;
-        SpentFile::beside(&self.run.output).read(told)
-    }
-
-    fn clock(&self) -> Arc<dyn Clock> {
-        self.run.batches.steps().caller.dispatcher.clock.clone()
+        let file = SpentFile::beside(&self.run.output);
+        file.set_aside(|| Ok(told))?;
+        file.read(told)
     }
 
     /// Rows of the input.
@@ -181,27 +182,14 @@ impl Parked {
         if let Some(purse) = &self.purse {
             purse.count_earlier(self.spent()?.less(self.told));
         }
-        let clock = self.clock();
-        let journal = self.run.journal(false)?;
-        Ok(Running {
-            journal,
-            purse: self.purse,
-            earlier: self.earlier,
-            _hold: clock.hold(),
-            clock,
-            started: self.started,
-            jobs: self.jobs,
-            tally: self.tally,
-            total: self.total,
-            done_before: self.done_before,
-            stopped_by: None,
-            is_interrupted: false,
-            is_capped: false,
-            is_submit: false,
-            is_paused: Arc::new(AtomicBool::new(false)),
-            buffer: Vec::new(),
-            run: self.run,
-        })
+        let source = self.run.input.as_ref().map(Source::open).transpose()?;
+        let journal = self.run.open(false, source.as_ref())?;
+        let mut running = Running::new(self.run, journal, self.purse, self.earlier);
+        running.started = self.started;
+        running.jobs = self.jobs;
+        (running.tally, running.timeline) = (self.tally, self.timeline);
+        (running.total, running.done_before) = (self.total, self.done_before);
+        Ok(running)
     }
 }
 

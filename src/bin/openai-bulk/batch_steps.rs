@@ -1,13 +1,14 @@
 //! `openai-bulk batch`, and `run --mode batch`.
 
-use crate::args::{BatchCommand, BatchSteps, Fsync, Run};
+use crate::args::{BatchCommand, BatchSteps, Fsync, Mode, Run};
 use crate::failure::{self, Failure};
 use crate::requests::{aligned, print};
-use crate::{run, signals, table};
+use crate::{auto, run, signals, table};
+use indicatif::MultiProgress;
 use openai_bulk::batch::{
-    BatchProgress, BatchRun, BatchSummary, Batches, Job, Leave, PartProgress,
+    BatchProgress, BatchRun, BatchSummary, Batches, Job, Part, PartProgress, State, Store,
 };
-use openai_bulk::batch::{State, Store};
+use openai_bulk::bulk::Status;
 use openai_bulk::bulk::journal;
 use openai_bulk::clock::Stop;
 use openai_bulk::config::Config;
@@ -46,8 +47,23 @@ fn job(args: &Run, batches: &Batches, format: Format, config: &Config, stop: &St
         .stop(stop)
 }
 
+/// What is done with batches before all rows go live; gives the exit code if they do not.
+pub fn first(
+    args: &Run,
+    client: &Client,
+    format: &Format,
+    stop: &Stop,
+    bars: &MultiProgress,
+) -> Result<Option<ExitCode>, Failure> {
+    match args.ways.mode {
+        Mode::Live => recall(args, client, stop),
+        Mode::Batch => run(args, client, format.clone(), stop),
+        Mode::Auto => auto::run(args, client, format.clone(), stop, bars).map(Some),
+    }
+}
+
 /// `run --mode batch`; gives the exit code, unless what is left is to be sent live.
-pub fn run(
+fn run(
     args: &Run,
     client: &Client,
     format: Format,
@@ -74,7 +90,7 @@ pub fn run(
 }
 
 fn end(args: &Run, summary: &BatchSummary) -> ExitCode {
-    if summary.run.status == openai_bulk::bulk::Status::Interrupted {
+    if summary.run.status == Status::Interrupted {
         eprintln!("interrupted: batches go on at the server; the same command fetches them");
         return ExitCode::from(failure::INTERRUPTED);
     }
@@ -82,148 +98,154 @@ fn end(args: &Run, summary: &BatchSummary) -> ExitCode {
 }
 
 /// Before a live run: what is under way in batches for the same output is cancelled, and what those
-/// did is kept, so that nothing is paid twice. Nothing happens where there is no store.
-pub fn recall(args: &Run, client: &Client, format: &Format) -> Result<(), Failure> {
-    let path = match &args.ways.store {
-        Some(path) => path.clone(),
-        None => match client.config().find_batch_store() {
-            Ok(path) => path,
-            Err(_) => return Ok(()),
-        },
-    };
-    if !path.exists() || args.output == Path::new("-") {
-        return Ok(());
+/// did is kept, so that nothing is paid twice. Gives the exit code if that did not come to its end.
+fn recall(args: &Run, client: &Client, stop: &Stop) -> Result<Option<ExitCode>, Failure> {
+    if args.output == Path::new("-") {
+        return Ok(None);
     }
-    let store = Store::open(path)?;
-    let output = std::fs::canonicalize(&args.output).unwrap_or_default();
-    let jobs = store.jobs_for(&output.display().to_string())?;
-    if !jobs.iter().any(|job| job.is_planned) {
-        return Ok(());
-    }
+    let Some(store) = Store::of_output(&args.output)? else { return Ok(None) };
     eprintln!(
         "batches for {} are under way: they are cancelled, and what they did is kept",
         args.output.display()
     );
-    let batches = client.batches(store)?;
-    let stop = Stop::new();
-    stop.drain();
     let mut lines = Lines::new(args.talk.quiet);
-    job(args, &batches, format.clone(), client.config(), &stop)
-        .send_new(false)
-        .leave(Leave::Cancelled)
-        .run(|now| lines.show(now))?;
-    Ok(())
+    let summary = BatchRun::resume(client.batches(store)?, &args.output)
+        .stop(stop)
+        .recall(|now| lines.show(now))?;
+    let rows = &summary.run.rows;
+    match summary.run.status {
+        Status::Finished => {
+            eprintln!(
+                "the batches answered {} rows before, and left {}",
+                rows.succeeded, rows.not_sent
+            );
+            Ok(None)
+        }
+        _ => Ok(Some(recalling(&summary))),
+    }
+}
+
+/// Says that batches are still being cancelled.
+fn recalling(summary: &BatchSummary) -> ExitCode {
+    if let Some(reason) = &summary.run.stopped_by {
+        eprintln!("error: the account or the server refused: {reason}");
+        return ExitCode::from(failure::STOPPED);
+    }
+    eprintln!("interrupted: batches are being cancelled at the server; the same command goes on");
+    ExitCode::from(failure::INTERRUPTED)
 }
 
 /// A single step.
 pub fn steps(args: &BatchSteps) -> Result<ExitCode, Failure> {
-    crate::logger::install(&indicatif::MultiProgress::new(), args.talk.quiet, args.talk.verbose);
-    let client = Client::new(run::connect(&args.connection)?)?;
+    crate::logger::install(&MultiProgress::new(), args.talk.quiet, args.talk.verbose);
+    let mut config = run::connect(&args.connection)?;
+    if let BatchCommand::Submit { spending, .. } = &args.command {
+        config = run::spending(spending, config);
+    }
+    let client = Client::new(config)?;
     let batches = open(&client, args.store.as_deref())?;
     let stop = Stop::new();
     signals::watch_quietly(&stop)?;
     let mut lines = Lines::new(args.talk.quiet);
     match &args.command {
-        BatchCommand::Submit { input, output, requests } => {
+        BatchCommand::Submit { input, output, requests, .. } => {
             let format = crate::requests::format(requests, client.config().get_model())?;
             let caps = client.config().get_caps();
-            let jobs = BatchRun::new(batches, input, output)
+            let run = BatchRun::new(batches.clone(), input, output)
                 .format(format)
                 .max_cost(caps.money)
                 .max_tokens_total(caps.tokens)
-                .stop(&stop)
-                .submit(|now| lines.show(now))?;
-            print(&jobs.iter().map(|job| format!("{}\n", job.name)).collect::<String>())
+                .stop(&stop);
+            submit(&batches, &run.submit(|now| lines.show(now))?)
         }
         BatchCommand::List { json } => list(&batches, *json),
         BatchCommand::Status { job, json } => status(&batches, &batches.job(job)?, *json),
-        BatchCommand::Wait { job } => {
+        BatchCommand::Wait { job } => wait(&batches, &batches.job(job)?, &stop, &mut lines),
+        BatchCommand::Fetch { job } => {
             let job = batches.job(job)?;
-            let is_fetched = |state: State| state.is_over() || state == State::Fetched;
-            let all = |parts: &[openai_bulk::batch::Part]| {
-                parts.iter().all(|part| is_fetched(part.state))
-            };
-            let is_done = batches.wait(&job, &stop, all, |now| lines.show(now))?;
-            status(&batches, &job, false)?;
-            Ok(if is_done { ExitCode::SUCCESS } else { ExitCode::from(failure::INTERRUPTED) })
+            fetch(&batches, &job, &stop, |run| run.fetch(|now| lines.show(now)))
         }
-        BatchCommand::Fetch { job } => fetch(&batches, &batches.job(job)?, &mut lines),
         BatchCommand::Cancel { job } => {
             let job = batches.job(job)?;
-            batches.cancel(&job)?;
-            fetch(&batches, &job, &mut lines)
+            fetch(&batches, &job, &stop, |run| run.recall(|now| lines.show(now)))
         }
         BatchCommand::Adopt { batch, output } => {
             let job = batches.adopt(batch, output)?;
             print(&format!("{}\n", job.name))
         }
-        BatchCommand::Clean { job, forget } => {
-            let jobs = match job {
-                Some(name) => vec![batches.job(name)?],
-                None if *forget => {
-                    return Err(Failure::Usage("--forget needs the name of a job".into()));
-                }
-                None => batches.store().jobs()?,
-            };
-            let mut removed = 0;
-            for job in &jobs {
-                removed += u32::from(batches.clean(job, *forget)?);
-            }
-            print(&format!("{removed} of {} jobs removed\n", jobs.len()))
-        }
+        BatchCommand::Clean { job, forget } => clean(&batches, job.as_deref(), *forget),
     }
 }
 
-/// Writes the answers of a job into its output, as far as there are any, until nothing more of it
-/// has ended.
-fn fetch(batches: &Batches, job: &Job, lines: &mut Lines) -> Result<ExitCode, Failure> {
+/// Prints the names of jobs, and says what of them is not at the server yet.
+fn submit(batches: &Batches, jobs: &[Job]) -> Result<ExitCode, Failure> {
+    let is_waiting = |part: &&Part| !part.state.is_over() && !part.state.is_sent();
+    for job in jobs {
+        let parts = batches.store().parts(job.id)?;
+        let count = parts.iter().filter(is_waiting).count();
+        if count > 0 {
+            eprintln!(
+                "{count} of {} parts wait for room in the server's queue or for money; `batch wait` \
+                 and `run --mode batch` send them",
+                parts.len()
+            );
+        }
+    }
+    print(&jobs.iter().map(|job| format!("{}\n", job.name)).collect::<String>())
+}
+
+fn wait(batches: &Batches, job: &Job, stop: &Stop, lines: &mut Lines) -> Result<ExitCode, Failure> {
+    let is_fetched = |part: &Part| part.state.is_over() || part.state == State::Fetched;
+    let all = |parts: &[Part]| parts.iter().all(is_fetched);
+    let is_done = batches.wait(job, stop, all, |now| lines.show(now))?;
+    status(batches, job, false)?;
+    Ok(if is_done { ExitCode::SUCCESS } else { ExitCode::from(failure::INTERRUPTED) })
+}
+
+/// Writes answers of a job into its output, and tells where the job stands.
+fn fetch(
+    batches: &Batches,
+    job: &Job,
+    stop: &Stop,
+    run: impl FnOnce(BatchRun) -> Result<BatchSummary, Error>,
+) -> Result<ExitCode, Failure> {
     if job.is_over {
         eprintln!("job {} is over: its answers are in {}", &job.name[..8], job.output);
         return Ok(ExitCode::SUCCESS);
     }
-    let stop = Stop::new();
-    let empty = Empty::new()?;
-    let is_busy = |part: &PartProgress| matches!(part.state, "ended" | "fetched" | "done");
-    let is_ending = batches.store().job(job.id)?.is_some_and(|job| job.is_ending);
-    let (mut looks, held) = (0, stop.clone());
-    let summary = BatchRun::new(batches.clone(), &empty.0, &job.output)
-        .send_new(false)
-        .stop(&stop)
-        .leave(if is_ending { Leave::Cancelled } else { Leave::Running })
-        .run(|now| {
-            lines.show(now);
-            looks += 1;
-            // One look at each batch, and all that follows from it.
-            let is_seen = now.elapsed > Duration::from_millis(500) && looks > 2;
-            if is_ending || (is_seen && !now.parts.iter().any(is_busy)) {
-                held.drain();
-            }
-        });
-    drop(empty);
-    let summary = summary?;
+    let summary = run(BatchRun::of(batches.clone(), job).stop(stop))?;
     let rows = &summary.run.rows;
     eprintln!(
-        "{} rows answered, {} failed; the answers are in {}",
-        rows.succeeded, rows.failed, job.output
+        "{} rows answered, {} failed, {} not done; the answers are in {}",
+        rows.succeeded, rows.failed, rows.not_sent, job.output
     );
-    status(batches, job, false)
+    status(batches, job, false)?;
+    for part in summary.parts.iter().filter(|part| !part.is_over()) {
+        if let Some(trouble) = &part.trouble {
+            eprintln!("part {}: {trouble}", part.part);
+        }
+    }
+    Ok(match &summary.run {
+        run if run.stopped_by.is_some() => recalling(&summary),
+        _ if stop.is_stopped() => ExitCode::from(failure::INTERRUPTED),
+        run if run.rows.failed > 0 => ExitCode::from(failure::SOME_FAILED),
+        _ => ExitCode::SUCCESS,
+    })
 }
 
-/// An input without rows.
-struct Empty(std::path::PathBuf);
-
-impl Empty {
-    fn new() -> Result<Empty, Failure> {
-        let path = std::env::temp_dir().join(format!("openai-bulk-{}.jsonl", std::process::id()));
-        std::fs::write(&path, "").map_err(|e| Error::file("write", &path, e))?;
-        Ok(Empty(path))
+fn clean(batches: &Batches, job: Option<&str>, forget: bool) -> Result<ExitCode, Failure> {
+    let jobs = match job {
+        Some(name) => vec![batches.job(name)?],
+        None if forget => {
+            return Err(Failure::Usage("--forget needs the name of a job".into()));
+        }
+        None => batches.store().jobs()?,
+    };
+    let mut removed = 0;
+    for job in &jobs {
+        removed += u32::from(batches.clean(job, forget)?);
     }
-}
-
-impl Drop for Empty {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
+    print(&format!("{removed} of {} jobs removed\n", jobs.len()))
 }
 
 fn list(batches: &Batches, json: bool) -> Result<ExitCode, Failure> {

@@ -10,6 +10,7 @@ mod logger;
 mod machine;
 mod plan;
 mod progress;
+mod report;
 mod requests;
 mod run;
 mod signals;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         args::Command::Estimate(args) => estimate::estimate(args),
         args::Command::Tokens(args) => tokens::tokens(args),
         args::Command::Batch(args) => batch_steps::steps(args),
+        args::Command::Report(args) => report::report(args),
         args::Command::Simulate(args) => simulate::simulate(args),
     };
     result.unwrap_or_else(|failure| {

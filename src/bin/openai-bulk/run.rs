@@ -1,6 +1,6 @@
 //! `openai-bulk run`.
 
-use crate::args::{Connection, Fsync, Mode, Rates, Run, Sending};
+use crate::args::{Connection, Fsync, Mode, Rates, Run, Sending, Spending};
 use crate::control::Control;
 use crate::failure::{self, Failure};
 use crate::progress::Progress;
@@ -66,14 +66,8 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
     }
     let stop = Stop::new();
     signals::watch(&stop, args.sending.grace)?;
-    match args.ways.mode {
-        Mode::Live => batch_steps::recall(args, &client, &format)?,
-        Mode::Auto => return auto::run(args, &client, format, &stop, &bars),
-        Mode::Batch => {
-            if let Some(code) = batch_steps::run(args, &client, format.clone(), &stop)? {
-                return Ok(code);
-            }
-        }
+    if let Some(code) = batch_steps::first(args, &client, &format, &stop, &bars)? {
+        return Ok(code);
     }
     let mut control = args.sending.control.clone().map(|path| Control::new(path, &client));
     machine::survive_file_limits();
@@ -84,11 +78,7 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
         .ordered(args.writing.ordered)
         .fresh(args.writing.fresh)
         .skip_invalid(args.writing.skip_invalid)
-        .fsync(match args.writing.fsync {
-            Fsync::Never => journal::Fsync::Never,
-            Fsync::Interval => journal::Fsync::Interval(Duration::from_secs(1)),
-            Fsync::Always => journal::Fsync::Always,
-        })
+        .fsync(fsync(args.writing.fsync))
         .max_cost(caps.money)
         .max_tokens_total(caps.tokens)
         .stop(&stop)
@@ -108,6 +98,14 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
         eprint!("{}", table::summary(&summary));
     }
     Ok(end(args, &summary))
+}
+
+fn fsync(typed: Fsync) -> journal::Fsync {
+    match typed {
+        Fsync::Never => journal::Fsync::Never,
+        Fsync::Interval => journal::Fsync::Interval(Duration::from_secs(1)),
+        Fsync::Always => journal::Fsync::Always,
+    }
 }
 
 /// Says how the run ended, and gives its exit code.
@@ -255,16 +253,7 @@ fn set(config: Config, typed: &str) -> Result<Config, Failure> {
 }
 
 fn limits(args: &Sending, config: Config) -> Config {
-    let mut config = rates(&args.rates, config);
-    if let Some(most) = args.max_cost {
-        config = config.max_cost(most);
-    }
-    if let Some(most) = args.max_tokens_total {
-        config = config.max_tokens_total(most);
-    }
-    if let Some(path) = &args.prices {
-        config = config.prices_file(path);
-    }
+    let mut config = spending(&args.spending, rates(&args.rates, config));
     if let Some(exact) = args.concurrency {
         config = config.min_concurrency(exact).max_concurrency(exact);
     }
@@ -288,6 +277,20 @@ fn limits(args: &Sending, config: Config) -> Config {
     }
     if let Some(time) = args.connection.connect_timeout {
         config = config.connect_timeout(time);
+    }
+    config
+}
+
+/// What may be spent, as far as it was typed.
+pub fn spending(args: &Spending, mut config: Config) -> Config {
+    if let Some(most) = args.max_cost {
+        config = config.max_cost(most);
+    }
+    if let Some(most) = args.max_tokens_total {
+        config = config.max_tokens_total(most);
+    }
+    if let Some(path) = &args.prices {
+        config = config.prices_file(path);
     }
     config
 }

@@ -1,4 +1,5 @@
 use super::journal::{Adjustment, Journal, Quantity};
+use super::pause::Pause;
 use super::permit::{Charge, Permit, Refused, Settlement};
 use super::seat::Turn;
 use super::{Cause, Limits, Refusal};
@@ -10,6 +11,7 @@ use crate::policy::budget::{Budget, Cost};
 use crate::policy::concurrency::{Concurrency, Reason};
 use crate::policy::quota::Quota;
 use crate::policy::search::Search;
+use crate::policy::slots::{Room, Slots};
 use crate::usage::{Outputs, Weight};
 use crate::wire::fault::Scope;
 use crate::wire::headers::{Level, RateReport};
@@ -27,9 +29,6 @@ pub(super) const ACCOUNTS: usize = 5;
 
 /// A rate has changed if it differs by this share from what the journal says.
 const NOTED: f64 = 0.05;
-/// The shortest pause after a refusal, which doubles while nothing but refusals comes.
-const PAUSE: Duration = Duration::from_millis(250);
-
 /// The state of one limit group.
 #[derive(Debug)]
 pub(super) struct Lane {
@@ -38,6 +37,7 @@ pub(super) struct Lane {
     /// For requests and for tokens.
     searches: [Search; 2],
     pub(super) concurrency: Concurrency,
+    slots: Slots,
     pub(super) quota: Quota,
     breaker: Breaker,
     pause: Pause,
@@ -47,15 +47,6 @@ pub(super) struct Lane {
     last_failure: String,
     /// The rates that the journal tells last.
     noted: [Option<f64>; 2],
-}
-
-/// Holds everybody back after a refusal, once for all refusals of the same moment.
-#[derive(Debug, Default)]
-struct Pause {
-    began: Option<Time>,
-    until: Time,
-    /// Pauses since the last answer.
-    strikes: u32,
 }
 
 impl Lane {
@@ -76,6 +67,7 @@ impl Lane {
             accounts,
             searches: [Search::new(now), Search::new(now)],
             concurrency: Concurrency::new(limits.min_concurrency, limits.max_concurrency, is_known),
+            slots: Slots::default(),
             quota: Quota::new(now),
             breaker: Breaker::new(limits.breaker),
             pause: Pause::default(),
@@ -146,6 +138,13 @@ impl Lane {
             let until = self.concurrency.bind(now);
             return Err(Refusal::new(Cause::Concurrency, until));
         }
+        if self.slots.look(now) {
+            self.note_slots("one more is tried", now, journal);
+        }
+        if self.slots.limit().is_some_and(|slots| self.in_flight >= slots) {
+            self.slots.bind(now);
+            return Err(Refusal::new(Cause::Concurrency, None));
+        }
         let costs = self.costs(weight);
         for (which, account) in self.accounts.iter_mut().enumerate() {
             let Some(account) = account else { continue };
@@ -201,6 +200,7 @@ impl Lane {
         charge.traces =
             [self.searches[REQUESTS].charge(now, 1.0), self.searches[TOKENS].charge(now, expected)];
         self.in_flight += 1;
+        self.slots.sent(now);
         let number = self.breaker.admitted();
         Permit { gate: None, lane, sent_at: now, weight, charge, is_probe, number, payment: None }
     }
@@ -254,7 +254,8 @@ impl Lane {
             self.take_back(permit, now);
         }
         let mut reason = "told by the server";
-        if let Some(refused) = &settlement.refused {
+        let is_full = self.is_full(permit, now, settlement, journal);
+        if let Some(refused) = settlement.refused.as_ref().filter(|_| !is_full) {
             self.refuse(permit, now, refused, settlement.report, limits);
             reason = "refused by the server";
         }
@@ -268,9 +269,10 @@ impl Lane {
                 self.pause.strikes = 0;
             }
             let latency = settlement.latency;
+            self.slots.passed(now, permit.sent_at, in_flight);
             let changed = self.concurrency.answered(now, permit.sent_at, latency, in_flight);
             self.note_concurrency(changed, now, journal);
-        } else if settlement.is_overload {
+        } else if settlement.is_overload && !is_full {
             let changed = self.concurrency.overloaded(now, permit.sent_at);
             self.note_concurrency(changed, now, journal);
         }
@@ -280,7 +282,8 @@ impl Lane {
             reason = "not refused of late";
         }
         self.note_rates(reason, now, journal);
-        self.hear(permit, now, settlement, journal);
+        let verdict = if is_full { Verdict::Ignored } else { settlement.verdict };
+        self.hear(permit, now, settlement, verdict, journal);
         self.concurrency.limit() > before
     }
 
@@ -389,18 +392,50 @@ impl Lane {
         self.searches[which].refused(now, permit.sent_at, trace, is_known);
     }
 
+    /// Whether the server only had no room for the call, and how much it has is known.
+    fn is_full(
+        &mut self,
+        permit: &Permit,
+        now: Time,
+        settlement: &Settlement<'_>,
+        journal: &mut Journal,
+    ) -> bool {
+        let may_be = settlement.refused.as_ref().map_or(settlement.is_overload, |refused| {
+            let is_for_rate = settlement.is_overload || refused.limit.is_some();
+            // Headers would tell that it is for the rate.
+            let is_silent = settlement.report.is_empty();
+            matches!(refused.scope, Scope::Unknown | Scope::Requests) && is_silent && !is_for_rate
+        });
+        if !may_be {
+            return false;
+        }
+        let is_overload = settlement.refused.is_none();
+        let in_flight = self.in_flight + 1;
+        let room = self.slots.refused(now, permit.sent_at, in_flight, is_overload);
+        if room == Room::Found {
+            // What was taken for a limit of the rate was none.
+            self.searches[REQUESTS] = Search::new(now);
+            self.pause = Pause::default();
+            let changed = self.concurrency.rate_known(now);
+            self.note_concurrency(changed, now, journal);
+            self.note_slots("the server has no room for more", now, journal);
+        }
+        room != Room::Unknown
+    }
+
     /// Tells the breaker.
     fn hear(
         &mut self,
         permit: &Permit,
         now: Time,
         settlement: &Settlement<'_>,
+        verdict: Verdict,
         journal: &mut Journal,
     ) {
         if let Some(failure) = settlement.failure {
             failure.clone_into(&mut self.last_failure);
         }
-        let heard = permit.heard(settlement.verdict, settlement.is_connect_failure);
+        let heard = permit.heard(verdict, settlement.is_connect_failure);
         match self.breaker.record(now, &heard, fastrand::f64()) {
             Some(Change::Opened(length)) => {
                 log::info!(target: "openai_bulk::breaker", group = &*self.group, open_ms = length.as_millis() as u64, cause = self.last_failure.as_str(); "the circuit is open: the server is in trouble");
@@ -430,6 +465,12 @@ impl Lane {
         journal.write(Adjustment { at: now, group, quantity: Quantity::Concurrency, to, reason });
     }
 
+    fn note_slots(&self, reason: &'static str, now: Time, journal: &mut Journal) {
+        let Some(to) = self.slots.limit() else { return };
+        let (group, to) = (self.group.clone(), to as f64);
+        journal.write(Adjustment { at: now, group, quantity: Quantity::Concurrency, to, reason });
+    }
+
     fn note_rates(&mut self, reason: &'static str, now: Time, journal: &mut Journal) {
         for (which, quantity) in
             [(REQUESTS, Quantity::RequestsPerMinute), (TOKENS, Quantity::TokensPerMinute)]
@@ -449,24 +490,5 @@ fn account(which: usize, budget: impl Fn() -> Budget) -> Account {
     match which {
         REQUESTS | DAY_REQUESTS => Account::of_requests(budget()),
         _ => Account::of_tokens(budget),
-    }
-}
-
-impl Pause {
-    /// Begins a pause, unless the refused call was sent before the last one began.
-    fn begin(&mut self, sent_at: Time, now: Time, refused: &Refused) -> bool {
-        if self.began.is_some_and(|began| sent_at <= began) {
-            return false;
-        }
-        self.began = Some(now);
-        let grown = PAUSE.saturating_mul(1 << self.strikes.min(10));
-        self.strikes += 1;
-        // The hint is for the call that was refused; others may pass sooner, and find out slowly.
-        let length = match refused.scope {
-            Scope::Day => refused.pause,
-            _ => refused.pause.min(grown),
-        };
-        self.until = self.until.max(now + length);
-        true
     }
 }

@@ -3,7 +3,8 @@
 //! - `limits` - what the user allows.
 //! - `state` - what is in flight, who waits, and who may go.
 //! - `seat` - a place among those who wait, first come first served by weight.
-//! - `lane` - one limit group: budgets, searches, concurrency, breaker, pause.
+//! - `lane` - one limit group: budgets, searches, concurrency, breaker.
+//! - `pause` - holds everybody back after a refusal.
 //! - `permit` - the right to send one request, settled with what became of it.
 //! - `pay` - whether a request may still be paid for.
 //! - `journal` - how the limits changed.
@@ -11,6 +12,7 @@
 mod journal;
 mod lane;
 mod limits;
+mod pause;
 mod pay;
 mod permit;
 mod seat;

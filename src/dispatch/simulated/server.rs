@@ -75,9 +75,10 @@ pub(super) struct Server {
     pub(super) way: f64,
     /// The share of what may be written that is written.
     pub(super) written: f64,
-    /// Requests that are worked on at once; others wait, or are refused with 503.
+    /// Requests that are worked on at once; others wait, or are refused.
     pub(super) slots: Option<usize>,
-    pub(super) refuses_when_full: bool,
+    /// The status of those refusals, if there is one.
+    pub(super) refuses_when_full: Option<u16>,
     /// The share of requests that fail, and the status.
     pub(super) faults: f64,
     pub(super) fault: u16,
@@ -107,7 +108,7 @@ impl Server {
             way: 0.004,
             written: 0.1,
             slots: None,
-            refuses_when_full: false,
+            refuses_when_full: None,
             faults: 0.0,
             fault: 500,
             outage: None,
@@ -193,8 +194,8 @@ impl Server {
             self.busy.pop();
         }
         let is_full = self.slots.is_some_and(|slots| self.busy.len() >= slots);
-        if is_full && self.refuses_when_full {
-            return (Ok(error(503, "overloaded", "")), seconds(0.001));
+        if let Some(status) = self.refuses_when_full.filter(|_| is_full) {
+            return (Ok(error(status, "too_many", "")), seconds(0.001));
         }
         if let Some(bucket) = &mut self.requests {
             bucket.level -= 1.0;

@@ -17,18 +17,31 @@ fn an_outage_in_mid_run_costs_itself_and_little_more() {
 }
 
 #[test]
-fn a_server_that_refuses_what_it_cannot_hold_is_not_asked_for_more() {
-    // A hundred at once, of a second each.
-    let server = Server::new(1.0).with(|s| {
-        s.slots = Some(100);
-        s.refuses_when_full = true;
-    });
-    let told = Run::new(server, |l| l.max_concurrency = 1_000).send(12_000, 10, 0);
-    let share = told.overloaded as f64 / told.attempts as f64;
-    println!("full: {:.1} s of 120, {share:.4} overloaded", told.took);
-    assert_eq!(told.failed, 0);
-    assert!(told.took < 165.0, "{}", told.took);
-    assert!(share < 0.05, "{share}");
+fn a_server_that_refuses_what_it_has_no_room_for_is_filled_and_not_asked_for_more() {
+    for status in [429, 503] {
+        for (slots, latency, sigma) in
+            [(8, 0.2, 0.0), (8, 0.2, 0.5), (100, 1.0, 0.0), (100, 1.0, 0.5), (400, 5.0, 0.3)]
+        {
+            let server = Server::new(latency).with(|s| {
+                s.slots = Some(slots);
+                s.refuses_when_full = Some(status);
+                s.latency = (latency, sigma);
+            });
+            let count = (slots as f64 * 120.0 / latency) as usize;
+            let told = Run::new(server, |l| l.max_concurrency = 1_000).send(count, 10, 0);
+            let ideal = 120.0 * (sigma * sigma / 2.0f64).exp();
+            let refused = told.overloaded + told.refused;
+            let share = refused as f64 / told.attempts as f64;
+            println!(
+                "full {status} {slots} {latency} {sigma}: {:.1} s of {ideal:.0} ({:.3}), {refused} refused ({share:.4})",
+                told.took,
+                told.took / ideal
+            );
+            assert_eq!(told.failed, 0);
+            assert!(told.took < 1.25 * ideal, "{}", told.took);
+            assert!(share < 0.05, "{share}");
+        }
+    }
 }
 
 #[test]

@@ -10,6 +10,9 @@ pub(super) const IMAGE: u64 = 50_000;
 /// Tokens that a server may put around what was sent. Source: own choice, many times the three to
 /// four for each message that were published, which the JSON around a message outweighs.
 pub(super) const FRAME: u64 = 256;
+/// Tokens that `/v1/completions` writes at most where the request sets no ceiling. Source: the API's
+/// documentation of `max_tokens`.
+const COMPLETION: u64 = 16;
 
 /// What a request may use at most, as far as its bytes tell. Tokens are never more than the bytes of
 /// their text, and the bytes of the whole JSON text are more than those.
@@ -27,6 +30,8 @@ pub struct Reach {
     /// The most tokens of one answer, if the request sets it; else the model's longest answer is the
     /// bound.
     pub ceiling: Option<u64>,
+    /// Whether it asks for an answer without an end, as some servers take -1.
+    pub is_endless: bool,
     /// How many answers are asked for.
     pub answers: u64,
     /// Tokens of a predicted output, which are paid as output where they do not fit.
@@ -45,14 +50,20 @@ impl Reach {
         reach.input = (body.len() as u64).saturating_sub(data).saturating_add(FRAME);
         reach.answers = answers.max(1).saturating_mul(prompts.max(1));
         reach.ceiling = reach.ceiling.filter(|_| !is_endless);
+        reach.is_endless = is_endless;
         reach
     }
 
-    /// The same request, sent to `url`: to some, such as `/v1/embeddings`, nothing is written.
+    /// The same request, sent to `url`: to some, such as `/v1/embeddings`, nothing is written, and
+    /// `/v1/completions` writes 16 tokens if nothing is asked.
     pub fn sent_to(mut self, url: &str) -> Reach {
         let path = url.split(['?', '#']).next().unwrap_or_default();
         if path.ends_with("/embeddings") || path.ends_with("/moderations") {
             self.ceiling = Some(0);
+        }
+        let is_legacy = path.ends_with("/completions") && !path.ends_with("/chat/completions");
+        if is_legacy && !self.is_endless && !self.is_open {
+            self.ceiling = self.ceiling.or(Some(COMPLETION));
         }
         self
     }
@@ -116,6 +127,11 @@ impl Reach {
     /// Money and tokens together: what a cap has to have room for.
     pub fn most(&self, prices: &Prices, model: &str) -> Most {
         Most { money: self.cost(prices, model, false), tokens: self.tokens(prices, model) }
+    }
+
+    /// The same in a batch.
+    pub fn most_in_batch(&self, prices: &Prices, model: &str) -> Most {
+        Most { money: self.cost(prices, model, true), tokens: self.tokens(prices, model) }
     }
 
     /// What the request may cost at most when `model` is asked: the dearest rates of every tier in

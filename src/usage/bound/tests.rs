@@ -248,6 +248,21 @@ fn what_is_only_named_has_the_models_longest_input() {
 }
 
 #[test]
+fn legacy_completions_write_sixteen_tokens_if_nothing_is_asked() {
+    let of = |url: &str, body: &str| Reach::read(body.as_bytes()).sent_to(url).ceiling;
+    let legacy = "/v1/completions";
+    assert_eq!(of(legacy, r#"{"prompt":"a"}"#), Some(16));
+    assert_eq!(of("https://x/v1/completions?a=b", r#"{"prompt":"a"}"#), Some(16));
+    assert_eq!(of(legacy, r#"{"prompt":"a","max_tokens":null}"#), Some(16));
+    assert_eq!(of(legacy, r#"{"prompt":"a","max_tokens":900}"#), Some(900));
+    assert_eq!(of(legacy, r#"{"prompt":"a","max_tokens":-1}"#), None, "it has no end");
+    assert_eq!(of(legacy, r#"{"prompt":"a","max_tokens":"\ud83d"}"#), None, "nobody knows");
+    assert_eq!(of("/v1/chat/completions", r#"{"messages":[]}"#), None);
+    let two = Reach::read(br#"{"prompt":["a","b"],"n":3}"#).sent_to(legacy);
+    assert_eq!(two.output_of(None), Some(96));
+}
+
+#[test]
 fn embeddings_and_moderations_write_nothing() {
     let of = |url: &str| {
         let reach = Reach::read(br#"{"input":"hello"}"#).sent_to(url);

@@ -5,9 +5,11 @@
 //! - `canonical` - the one spelling of a request, for its fingerprint.
 //! - `members` - the members of a JSON object as they are spelled.
 //! - `output` - a line of the output, written and read: [`OutputLine`], [`OutputRef`].
+//! - `course` - what a line of the output says of how its row went: [`CourseRef`].
 //! - `paid` - what a line of the output says of its cost: [`PaidRef`].
 
 mod canonical;
+mod course;
 mod members;
 mod output;
 mod paid;
@@ -16,6 +18,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 
+pub use course::{CourseRef, read_course};
 pub(crate) use members::{Members, noun, text_of};
 pub use output::{Body, OutputLine, OutputRef, Response, fingerprint_hex, read_output};
 pub use paid::{PaidRef, read_paid};

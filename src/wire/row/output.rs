@@ -155,9 +155,8 @@ pub fn read_output(line: &[u8]) -> Option<OutputRef<'_>> {
     let raw: RawLine<'_> = serde_json::from_str(std::str::from_utf8(line).ok()?).ok()?;
     let status_code = raw.response.map(|response| response.status_code);
     let run = raw.x_run.unwrap_or_default();
-    let answered = status_code.is_some_and(|status| (200..300).contains(&status));
     Some(OutputRef {
-        ok: answered && raw.error.is_none() && run.ok != Some(false),
+        ok: is_ok(status_code, raw.error.is_some(), run.ok),
         fingerprint: match run.fingerprint {
             Some(hex) => Some(u64::from_str_radix(&hex, 16).ok()?),
             None => None,
@@ -166,6 +165,11 @@ pub fn read_output(line: &[u8]) -> Option<OutputRef<'_>> {
         status_code,
         line: run.line,
     })
+}
+
+/// Whether a line is an answer that the row need not be sent again for; `said` is what the run says.
+pub(super) fn is_ok(status: Option<u16>, has_error: bool, said: Option<bool>) -> bool {
+    status.is_some_and(|status| (200..300).contains(&status)) && !has_error && said != Some(false)
 }
 
 #[derive(DeriveDeserialize)]

@@ -4,11 +4,13 @@
 //! - `refused` - every error of an input, and files that are odd.
 //! - `queue` - the server's limit of enqueued tokens.
 //! - `crash` - real processes that are killed before and after each step.
+//! - `money` - caps over batches and live requests, and what is under way beside an output.
 //! - `large` - a hundred thousand rows, and a day of waiting.
 
 mod crash;
 mod flow;
 mod large;
+mod money;
 mod queue;
 mod refused;
 

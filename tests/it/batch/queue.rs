@@ -2,7 +2,11 @@
 
 use super::flow::list;
 use super::{SECOND, bench, chats, few, reconciles, simulator};
-use openai_bulk::simulator::BatchSpeed;
+use openai_bulk::batch::BatchRun;
+use openai_bulk::simulator::{BatchSpeed, Fault};
+use openai_bulk::transport::{Exchange, Transport};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Rows of about 300 tokens, of which eight are two parts.
 fn long(count: usize) -> String {
@@ -75,4 +79,34 @@ fn a_single_row_that_the_queue_never_takes_fails_with_the_servers_words() {
     assert_eq!(bench.rows()["r0"]["error"]["code"], "token_limit_exceeded");
     let told = bench.rows()["r0"]["error"]["message"].as_str().unwrap().to_owned();
     assert!(told.contains("Limit: 10 enqueued tokens"), "{told}");
+}
+
+#[test]
+fn a_slow_and_flaky_server_with_room_for_two_parts_does_every_row_once() {
+    let speed = BatchSpeed::steps_of(60 * SECOND).per_request(300 * SECOND);
+    let bench = bench(
+        simulator().batch_speed(speed).enqueued_tokens(2_600).latency("2s..9s".parse().unwrap()),
+    );
+    bench.write(long(24));
+    let (count, server) = (AtomicUsize::new(0), bench.server.clone());
+    let faults = [Fault::ServerError, Fault::Reset, Fault::HalfBody, Fault::NotJson, Fault::Empty];
+    let flaky = move |request: &Exchange<'_>| {
+        let n = count.fetch_add(1, Ordering::SeqCst);
+        if n % 3 == 2 {
+            server.fail_next(1, faults[n / 3 % faults.len()]);
+        }
+        server.exchange(request)
+    };
+    let batches = bench.batches_over(flaky);
+    let run = BatchRun::new(batches, bench.path("in.jsonl"), bench.path("out.jsonl"));
+    let summary = run.run(|_| {}).unwrap();
+    reconciles(&summary);
+    assert_eq!(summary.run.rows.succeeded, 24);
+    assert_eq!(bench.rows().len(), 24);
+    assert_eq!(bench.server.stats().answers, 24, "no row was done twice");
+    let marks = list(&bench);
+    let sent = summary.parts.iter().filter(|part| part.batch_id.is_some()).count();
+    // Each mark is of one batch; refused ones have marks of their own.
+    assert_eq!(marks.iter().collect::<BTreeSet<_>>().len(), marks.len(), "{marks:?}");
+    assert_eq!(sent, 6);
 }

@@ -19,6 +19,10 @@ struct Script {
     /// The ids of the files as they are told, if they are not what they should be.
     output_id: Value,
     error_id: Value,
+    /// How many rows the server says that it has done.
+    done: u64,
+    /// The file of answers is not there.
+    is_lost: bool,
     /// So many bytes less come of the output at the first times.
     cuts: usize,
 }
@@ -54,6 +58,7 @@ fn run(bench: &Bench, scripts: Vec<Script>) -> (BatchSummary, usize) {
                     };
                     json(json!({
                         "id": id, "status": script.status,
+                        "request_counts": {"total": 4, "completed": script.done, "failed": 0},
                         "errors": {"object": "list", "data": script.errors},
                         "output_file_id": named(&script.output_id, &script.output, "out"),
                         "error_file_id": named(&script.error_id, &script.error, "err"),
@@ -63,6 +68,9 @@ fn run(bench: &Bench, scripts: Vec<Script>) -> (BatchSummary, usize) {
                     let n = number(id);
                     let script = &scripts[at(n)];
                     let is_output = id.starts_with("file-out");
+                    if is_output && script.is_lost {
+                        return Ok(Answer::new(404, "{}"));
+                    }
                     let text = if is_output { &script.output } else { &script.error };
                     let mut bytes = text.clone().unwrap().into_bytes();
                     let left = &mut cuts.lock()[at(n)];
@@ -207,4 +215,141 @@ fn an_http_error_inside_a_line_is_that_rows_and_final() {
     let row = &bench.rows()["r1"];
     assert_eq!(row["response"]["body"]["error"]["code"], "context_length_exceeded");
     assert_eq!(summary.run.rows.failed_by_kind["context_length_exceeded"], 1);
+}
+
+/// The tokens that may have been used and that no line tells.
+fn doubtful(bench: &Bench) -> u64 {
+    let text = std::fs::read_to_string(bench.path("out.jsonl.spent")).unwrap_or_default();
+    let told: Value = serde_json::from_str(&text).unwrap_or_default();
+    assert!(text.is_empty() || told["on_top"] == true, "{text}");
+    told["tokens_at_most"].as_u64().unwrap_or(0)
+}
+
+#[test]
+fn rows_that_were_done_and_have_no_line_are_done_again_and_count_twice_against_a_cap() {
+    let mut each = 0;
+    for (done, is_lost, missing) in [(3, false, 0), (4, false, 1), (4, true, 4)] {
+        let script = Script { done, is_lost, ..completed(good([0, 1, 3])) };
+        let rest = if is_lost { good(0..4) } else { good([2]) };
+        let (bench, summary, made) = four(vec![script, completed(rest)]);
+        assert_eq!((summary.run.rows.succeeded, made), (4, 2), "{done} {is_lost}");
+        let tokens = doubtful(&bench);
+        match missing {
+            0 => assert_eq!(tokens, 0, "what was not done was not paid"),
+            1 => each = tokens,
+            // Ids and questions have the same length.
+            _ => assert_eq!(tokens, each * missing),
+        }
+    }
+    assert!(each > 50, "{each}");
+}
+
+#[test]
+fn an_answer_that_cannot_be_read_is_told_with_what_it_may_have_cost() {
+    let broken = good([2]).replace(r#""choices":[]"#, r#""error":{"message":"x"}"#);
+    let (bench, summary, made) = four(vec![completed(good([0, 1, 3]) + &broken)]);
+    assert_eq!((summary.run.rows.succeeded, summary.run.rows.failed, made), (3, 1, 1));
+    assert_eq!(summary.run.attempts.maybe_billed, 1);
+    let row = &bench.rows()["r2"];
+    assert!(row["x_run"]["maybe_tokens"].as_u64().unwrap() > 50, "{row}");
+    assert!(row["x_run"]["maybe_cost"].as_str().unwrap().starts_with("0.0"), "{row}");
+    assert_eq!(doubtful(&bench), 0, "its line tells it");
+}
+
+/// A server that answers a call with an HTTP error, as often as `times` says, and else as it should.
+fn errs(
+    bench: &Bench,
+    method: Method,
+    end: &str,
+    status: u16,
+    error: &Value,
+    times: usize,
+) -> usize {
+    let (server, end) = (bench.server.clone(), end.to_owned());
+    let (left, body) = (Mutex::new(times), json!({ "error": error }).to_string());
+    let errs = move |request: &Exchange<'_>| -> Result<Answer, TransportError> {
+        let mut left = left.lock();
+        let path = request.url.split('?').next().unwrap();
+        if *left > 0 && request.method == method && path.contains(&end) {
+            *left -= 1;
+            return Ok(Answer::new(status, body.clone()));
+        }
+        openai_bulk::transport::Transport::exchange(&server, request)
+    };
+    let batches = bench.batches_over(errs);
+    let run = BatchRun::new(batches, bench.path("in.jsonl"), bench.path("out.jsonl"));
+    let summary = run.run(|_| {}).unwrap();
+    reconciles(&summary);
+    assert_eq!(bench.rows().len(), 4);
+    summary.run.rows.failed as usize
+}
+
+#[test]
+fn each_known_http_error_of_files_and_batches_ends_in_outcomes() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/openai/batch_errors.json");
+    let Ok(text) = std::fs::read_to_string(path) else {
+        eprintln!("skipped: the shared data is not here");
+        return;
+    };
+    let known: Value = serde_json::from_str(&text).unwrap();
+    let mut seen = 0;
+    for each in known["http_errors"].as_array().unwrap() {
+        let (call, error) = (each["call"].as_str().unwrap(), &each["error"]);
+        let status = u16::try_from(each["status"].as_u64().unwrap()).unwrap();
+        let bench = bench(simulator());
+        bench.write(chats(4));
+        let code = |id: &str| bench.rows()[id]["error"].clone();
+        match call {
+            // What is refused is every row's outcome, in the server's words.
+            call if call.starts_with("POST /v1/batches ") => {
+                assert_eq!(errs(&bench, Method::Post, "/batches", status, error, 9), 4, "{call}");
+                assert_eq!(code("r0")["code"], error["code"], "{call}");
+            }
+            call if call.starts_with("POST /v1/files") => {
+                assert_eq!(errs(&bench, Method::Post, "/files", status, error, 9), 4, "{call}");
+                let told = code("r3")["message"].as_str().unwrap().to_owned();
+                assert!(told.contains("Must be .jsonl"), "{told}");
+            }
+            // A batch that is not there yet is asked for again.
+            call if call.starts_with("GET /v1/batches/") => {
+                assert_eq!(errs(&bench, Method::Get, "/batches/", status, error, 2), 0, "{call}");
+                assert_eq!(bench.asked("POST", "/v1/batches"), 1);
+            }
+            // It has come to its end before it was cancelled.
+            call if call.contains("/cancel") => {
+                let (server, body) = (bench.server.clone(), json!({"error": error}).to_string());
+                let late = move |request: &Exchange<'_>| {
+                    if request.url.ends_with("/cancel") {
+                        return Ok(Answer::new(status, body.clone()));
+                    }
+                    openai_bulk::transport::Transport::exchange(&server, request)
+                };
+                bench.job().submit(|_| {}).unwrap();
+                let run = BatchRun::resume(bench.batches_over(late), bench.path("out.jsonl"));
+                let summary = run.recall(|_| {}).unwrap();
+                assert_eq!(summary.run.rows.succeeded, 4, "{call}");
+            }
+            other => panic!("{other} is not tried"),
+        }
+        seen += 1;
+    }
+    assert!(seen >= 5);
+}
+
+#[test]
+fn each_error_of_a_line_that_was_not_done_goes_into_another_batch() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/openai/batch_errors.json");
+    let Ok(text) = std::fs::read_to_string(path) else {
+        eprintln!("skipped: the shared data is not here");
+        return;
+    };
+    let known: Value = serde_json::from_str(&text).unwrap();
+    for code in known["line_errors_non_http"].as_array().unwrap() {
+        let line = json!({"custom_id": "r2", "response": null, "error": {"code": code}});
+        let error = Some(format!("{line}\n"));
+        let script = Script { error, ..completed(good([0, 1, 3])) };
+        let (bench, summary, made) = four(vec![script, completed(good([2]))]);
+        assert_eq!((summary.run.rows.succeeded, made), (4, 2), "{code}");
+        assert_eq!(bench.rows().len(), 4);
+    }
 }

@@ -7,6 +7,7 @@
 //! - `control` - limits that change while a run goes on.
 //! - `estimate` - what a run would cost.
 //! - `input` - each kind of line, each way in, each endpoint.
+//! - `report` - a page about a run.
 //! - `output` - what is written where.
 //! - `resume` - the same command again.
 //! - `invalid` - input that is refused, before anything is sent.
@@ -25,6 +26,7 @@ mod input;
 mod invalid;
 mod killed;
 mod output;
+mod report;
 mod resume;
 mod secret;
 mod signals;

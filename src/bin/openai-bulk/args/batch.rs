@@ -1,6 +1,6 @@
 //! What was typed for `batch`.
 
-use super::shared::{Connection, Requests, Talk};
+use super::shared::{Connection, Requests, Spending, Talk};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -32,7 +32,8 @@ pub struct BatchSteps {
 
 #[derive(Debug, Subcommand)]
 pub enum BatchCommand {
-    /// Send the rows of a file as batches, and print the name of the job
+    /// Send the rows of a file as batches, and print the name of the job. What has to wait for room
+    /// in the server's queue or for money is sent by `wait`, `fetch` and `run --mode batch`
     Submit {
         /// JSON Lines to send
         input: PathBuf,
@@ -41,6 +42,8 @@ pub enum BatchCommand {
         output: PathBuf,
         #[command(flatten)]
         requests: Requests,
+        #[command(flatten)]
+        spending: Spending,
     },
     /// List the jobs
     List {
@@ -57,7 +60,8 @@ pub enum BatchCommand {
     },
     /// Watch over a job until all its batches have ended
     Wait { job: String },
-    /// Write the answers of batches that have ended into the job's output
+    /// Ask once how the batches of a job get on, and write the answers of those that have ended into
+    /// its output
     Fetch { job: String },
     /// Cancel what is under way of a job, and keep what is done
     Cancel { job: String },

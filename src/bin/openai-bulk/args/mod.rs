@@ -1,11 +1,12 @@
 //! What was typed.
 //!
 //! - `shared` - flags that several commands have.
-//! - `run`, `plan`, `estimate`, `tokens`, `batch`, `simulate` - one command each.
+//! - `run`, `plan`, `estimate`, `tokens`, `batch`, `report`, `simulate` - one command each.
 
 mod batch;
 mod estimate;
 mod plan;
+mod report;
 mod run;
 mod shared;
 mod simulate;
@@ -16,8 +17,9 @@ use clap::{Parser, Subcommand};
 pub use batch::{BatchCommand, BatchSteps};
 pub use estimate::Estimate;
 pub use plan::Plan;
+pub use report::Report;
 pub use run::Run;
-pub use shared::{Connection, Fsync, Mode, Rates, Requests, Sending, Ways};
+pub use shared::{Connection, Fsync, Mode, Rates, Requests, Sending, Spending, Ways};
 pub use simulate::{Simulate, SimulatorArgs};
 pub use tokens::{Kind, Tokens};
 
@@ -53,6 +55,8 @@ pub enum Command {
     Tokens(Box<Tokens>),
     /// Single steps of batches: submit, watch, fetch, cancel
     Batch(Box<BatchSteps>),
+    /// Make one page of HTML about a run, from its summary and its output
+    Report(Box<Report>),
     /// Serve an OpenAI-shaped server on this machine
     Simulate(Box<Simulate>),
 }

@@ -93,9 +93,9 @@ pub enum Fsync {
     Always,
 }
 
-/// What a command that sends requests needs.
+/// What may be spent, and what it is counted by.
 #[derive(Debug, Args)]
-pub struct Sending {
+pub struct Spending {
     /// Stop before more than this many US dollars are spent, earlier runs into OUTPUT and requests
     /// in flight included, such as 5.00 [default: none]
     #[arg(long, value_name = "DOLLARS", value_parser = Money::parse, help_heading = "Money")]
@@ -106,7 +106,13 @@ pub struct Sending {
     /// Prices that go before those that are built in, in this program's format or in LiteLLM's
     #[arg(long, value_name = "FILE", help_heading = "Money")]
     pub prices: Option<PathBuf>,
+}
 
+/// What a command that sends requests needs.
+#[derive(Debug, Args)]
+pub struct Sending {
+    #[command(flatten)]
+    pub spending: Spending,
     #[command(flatten)]
     pub rates: Rates,
     /// A file of `NAME = VALUE` lines, such as `requests_per_minute = 500`, that is looked at every

@@ -1,6 +1,7 @@
 //! Jobs and parts on the disk, and the only place that names SQLite.
 
-use super::job::{Date, Job, Part};
+use super::super::part::{Date, Job, Part};
+use crate::bulk::UnderWayFile;
 use crate::error::{Error, Result};
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -50,6 +51,8 @@ const MIGRATIONS: &[&str] = &["
 pub struct Store {
     db: Mutex<Connection>,
     folder: PathBuf,
+    /// Where it lies; empty if it is gone with this value.
+    path: PathBuf,
 }
 
 impl Store {
@@ -66,7 +69,22 @@ impl Store {
         let mut folder = OsString::from(path);
         folder.push(".files");
         let db = Connection::open(path).map_err(failed)?;
-        Store::with(db, folder.into())
+        let whole = fs::canonicalize(path).map_err(|e| Error::file("open", path, e))?;
+        Store::with(db, folder.into(), whole)
+    }
+
+    /// The store that knows the batches that are under way for an output; none if there are none.
+    ///
+    /// # Errors
+    /// When it is gone or cannot be opened.
+    pub fn of_output(output: impl AsRef<Path>) -> Result<Option<Store>> {
+        let mark = UnderWayFile::beside(output.as_ref());
+        match mark.read()?.map(|known| known.store) {
+            None => Ok(None),
+            Some(path) if path.exists() => Store::open(path).map(Some),
+            // Nobody knows them: the mark says what to do.
+            Some(_) => mark.refuse().map(|()| None),
+        }
     }
 
     /// A store that is gone with the value, with its files in `folder`; for tests.
@@ -74,10 +92,11 @@ impl Store {
     /// # Errors
     /// When the folder cannot be made.
     pub fn in_memory(folder: impl Into<PathBuf>) -> Result<Store> {
-        Store::with(Connection::open_in_memory().map_err(failed)?, folder.into())
+        let db = Connection::open_in_memory().map_err(failed)?;
+        Store::with(db, folder.into(), PathBuf::new())
     }
 
-    fn with(mut db: Connection, folder: PathBuf) -> Result<Store> {
+    fn with(mut db: Connection, folder: PathBuf, path: PathBuf) -> Result<Store> {
         db.busy_timeout(PATIENCE).map_err(failed)?;
         // What is written is on the disk before a step that cannot be taken back.
         db.execute_batch(
@@ -86,19 +105,24 @@ impl Store {
         .map_err(failed)?;
         migrate(&mut db)?;
         make_folder(&folder)?;
-        Ok(Store { db: Mutex::new(db), folder })
+        Ok(Store { db: Mutex::new(db), folder, path })
     }
 
-    fn change<T>(&self, of: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+    /// Where it lies; empty for one in memory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn change<T>(&self, of: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         let mut db = self.db.lock();
         let behavior = rusqlite::TransactionBehavior::Immediate;
         let transaction = db.transaction_with_behavior(behavior).map_err(failed)?;
-        let result = of(&transaction).map_err(failed)?;
+        let result = of(&transaction)?;
         transaction.commit().map_err(failed)?;
         Ok(result)
     }
 
-    fn ask<T>(&self, of: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+    pub(super) fn ask<T>(&self, of: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         of(&self.db.lock()).map_err(failed)
     }
 
@@ -108,10 +132,10 @@ impl Store {
             t.execute(
                 "INSERT INTO jobs (name, output, is_over, data) VALUES (?1, ?2, ?3, '')",
                 params![job.name, job.output, job.is_over],
-            )?;
+            )
+            .map_err(failed)?;
             let id = t.last_insert_rowid();
-            let data = json(&Job { id, ..job.clone() });
-            t.execute("UPDATE jobs SET data = ?2 WHERE id = ?1", params![id, data])?;
+            save(t, &Job { id, ..job.clone() })?;
             Ok(id)
         })?;
         make_folder(&self.folder(job.id))
@@ -119,13 +143,54 @@ impl Store {
 
     /// Keeps what has changed of a job.
     pub fn save_job(&self, job: &Job) -> Result<()> {
+        self.change(|t| save(t, job))
+    }
+
+    /// Keeps the parts of a job, with their numbers in the store, and that they are all. From now on
+    /// they may be sent; a mark beside the output says so.
+    pub fn plan(&self, job: &mut Job, parts: &mut [Part]) -> Result<()> {
+        job.is_planned = true;
         self.change(|t| {
-            t.execute(
-                "UPDATE jobs SET output = ?2, is_over = ?3, data = ?4 WHERE id = ?1",
-                params![job.id, job.output, job.is_over, json(job)],
-            )
-        })?;
-        Ok(())
+            insert(t, parts)?;
+            save(t, job)?;
+            // Within the transaction, so that no other process removes the mark meanwhile.
+            self.mark(&job.output, true)
+        })
+    }
+
+    /// Keeps that nothing more is to be done for a job.
+    pub fn end(&self, job: &mut Job) -> Result<()> {
+        job.is_over = true;
+        self.change(|t| {
+            save(t, job)?;
+            self.mark(&job.output, is_open(t, &job.output)?)
+        })
+    }
+
+    /// Sets or removes the mark beside an output by the jobs that are known for it.
+    ///
+    /// # Errors
+    /// When the mark is another store's, or a file cannot be written.
+    pub fn mark_again(&self, output: &str) -> Result<()> {
+        let mark = UnderWayFile::beside(Path::new(output));
+        if let Some(known) = mark.read()?.filter(|known| known.store != self.path) {
+            let message = format!(
+                "batches for it are under way, of which another store knows: {}; use that one \
+                 (`--store`, OPENAI_BATCH_STORE)",
+                known.store.display()
+            );
+            return Err(Error::invalid("output", message));
+        }
+        self.change(|t| self.mark(output, is_open(t, output)?))
+    }
+
+    fn mark(&self, output: &str, is_open: bool) -> Result<()> {
+        let mark = UnderWayFile::beside(Path::new(output));
+        match is_open {
+            true => mark.write(&self.path),
+            false if mark.read()?.is_some_and(|known| known.store == self.path) => mark.remove(),
+            false => Ok(()),
+        }
     }
 
     /// All jobs, oldest first.
@@ -147,7 +212,12 @@ impl Store {
 
     /// Forgets a job with all its parts and their files.
     pub fn remove_job(&self, id: i64) -> Result<()> {
-        self.change(|t| t.execute("DELETE FROM jobs WHERE id = ?1", [id]))?;
+        if let Some(job) = self.job(id)? {
+            self.change(|t| {
+                t.execute("DELETE FROM jobs WHERE id = ?1", [id]).map_err(failed)?;
+                if is_open(t, &job.output)? { Ok(()) } else { self.mark(&job.output, false) }
+            })?;
+        }
         match fs::remove_dir_all(self.folder(id)) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                 Err(Error::file("remove", self.folder(id), e))
@@ -196,8 +266,9 @@ impl Store {
                  DO UPDATE SET enqueued_tokens = ?3, learned = ?4",
                 params![account, model, limit.min(i64::MAX as u64) as i64, now as i64],
             )
-        })?;
-        Ok(())
+            .map(drop)
+            .map_err(failed)
+        })
     }
 
     /// The folder of a job's rows.
@@ -255,25 +326,42 @@ fn migrate(db: &mut Connection) -> Result<()> {
     transaction.commit().map_err(failed)
 }
 
-fn insert(t: &Transaction<'_>, parts: &mut [Part]) -> rusqlite::Result<()> {
+fn save(t: &Transaction<'_>, job: &Job) -> Result<()> {
+    t.execute(
+        "UPDATE jobs SET output = ?2, is_over = ?3, data = ?4 WHERE id = ?1",
+        params![job.id, job.output, job.is_over, json(job)],
+    )
+    .map(drop)
+    .map_err(failed)
+}
+
+/// Whether a job for an output is not over.
+fn is_open(t: &Transaction<'_>, output: &str) -> Result<bool> {
+    let query = "SELECT EXISTS (SELECT 1 FROM jobs WHERE output = ?1 AND is_over = 0)";
+    t.query_row(query, [output], |row| row.get(0)).map_err(failed)
+}
+
+fn insert(t: &Transaction<'_>, parts: &mut [Part]) -> Result<()> {
     for part in parts {
         t.execute(
             "INSERT INTO parts (job, number, state, model, mark, batch_id, data) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, '')",
             params![part.job, part.number, part.state.name(), part.model, part.mark, part.batch_id],
-        )?;
+        )
+        .map_err(failed)?;
         part.id = t.last_insert_rowid();
         update(t, part)?;
     }
     Ok(())
 }
 
-fn update(t: &Transaction<'_>, part: &Part) -> rusqlite::Result<()> {
+fn update(t: &Transaction<'_>, part: &Part) -> Result<()> {
     t.execute(
         "UPDATE parts SET state = ?2, batch_id = ?3, data = ?4 WHERE id = ?1",
         params![part.id, part.state.name(), part.batch_id, json(part)],
     )
     .map(drop)
+    .map_err(failed)
 }
 
 fn json<T: serde::Serialize>(value: &T) -> String {
@@ -306,151 +394,4 @@ fn make_folder(path: &Path) -> Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path).map_err(|e| Error::file("make the folder", path, e))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::job::State;
-    use super::*;
-    use tempfile::TempDir;
-
-    fn store() -> (TempDir, Store) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path().join("deep/er/store.db")).unwrap();
-        (folder, store)
-    }
-
-    fn job(store: &Store, name: &str) -> Job {
-        let mut job = Job { name: name.into(), output: "/out".into(), ..Job::default() };
-        store.add_job(&mut job).unwrap();
-        job
-    }
-
-    fn part(job: &Job, number: u32) -> Part {
-        let mark = format!("{}-{number}", job.name);
-        Part { job: job.id, number, mark, model: "m".into(), ..Part::default() }
-    }
-
-    #[test]
-    fn what_is_kept_is_there_after_another_opening() {
-        let (folder, store) = store();
-        let mut one = job(&store, "a");
-        let mut parts = [part(&one, 1), part(&one, 2)];
-        store.add_parts(&mut parts).unwrap();
-        parts[1].enter(State::Creating, 7);
-        parts[1].batch_id = Some("batch_9".into());
-        store.save(&parts[1]).unwrap();
-        one.is_planned = true;
-        store.save_job(&one).unwrap();
-        drop(store);
-        let store = Store::open(folder.path().join("deep/er/store.db")).unwrap();
-        assert_eq!(store.jobs().unwrap(), [one.clone()]);
-        assert_eq!(store.jobs_for("/out").unwrap(), [one.clone()]);
-        assert!(store.jobs_for("/other").unwrap().is_empty());
-        assert_eq!(store.parts(one.id).unwrap(), parts);
-        assert_eq!(store.job(one.id).unwrap(), Some(one));
-    }
-
-    #[test]
-    fn two_parts_cannot_have_one_batch_nor_one_mark() {
-        let (_folder, store) = store();
-        let one = job(&store, "a");
-        let mut parts = [part(&one, 1), part(&one, 2)];
-        store.add_parts(&mut parts).unwrap();
-        for each in &mut parts {
-            each.batch_id = Some("batch_1".into());
-        }
-        store.save(&parts[0]).unwrap();
-        assert!(store.save(&parts[1]).is_err());
-        assert_eq!(store.parts(one.id).unwrap()[1].batch_id, None);
-        let mut twin = [Part { number: 3, mark: parts[0].mark.clone(), ..part(&one, 3) }];
-        assert!(store.add_parts(&mut twin).is_err());
-    }
-
-    #[test]
-    fn a_part_is_replaced_as_a_whole_or_not_at_all() {
-        let (_folder, store) = store();
-        let one = job(&store, "a");
-        let mut parts = [part(&one, 1)];
-        store.add_parts(&mut parts).unwrap();
-        parts[0].enter(State::Split, 1);
-        // The second has the number of the first.
-        let mut halves = [part(&one, 2), Part { mark: "x".into(), ..part(&one, 2) }];
-        assert!(store.replace(&parts[0], &mut halves).is_err());
-        let kept = store.parts(one.id).unwrap();
-        assert_eq!((kept.len(), kept[0].state), (1, State::Planned));
-        halves[1].number = 3;
-        store.replace(&parts[0], &mut halves).unwrap();
-        assert_eq!(store.parts(one.id).unwrap().len(), 3);
-    }
-
-    #[test]
-    fn a_job_has_one_worker_at_a_time() {
-        let (folder, store) = store();
-        let one = job(&store, "a");
-        let lease = store.lease(one.id).unwrap();
-        assert!(lease.is_some());
-        let other = Store::open(folder.path().join("deep/er/store.db")).unwrap();
-        assert!(other.lease(one.id).unwrap().is_none());
-        drop(lease);
-        assert!(other.lease(one.id).unwrap().is_some());
-    }
-
-    #[test]
-    fn limits_are_kept_by_account_and_model() {
-        let (_folder, store) = store();
-        assert_eq!(store.limit("a", "m").unwrap(), None);
-        store.learn("a", "m", 900_000, 1).unwrap();
-        store.learn("a", "m", 2_000_000, 2).unwrap();
-        assert_eq!(store.limit("a", "m").unwrap(), Some(2_000_000));
-        assert_eq!(store.limit("b", "m").unwrap(), None);
-    }
-
-    #[test]
-    fn a_store_of_a_newer_version_is_refused_and_what_is_none_too() {
-        let (folder, store) = store();
-        store.ask(|db| db.execute_batch("PRAGMA user_version = 99")).unwrap();
-        drop(store);
-        let e = Store::open(folder.path().join("deep/er/store.db")).unwrap_err();
-        assert!(e.to_string().contains("newer version"), "{e}");
-        let other = folder.path().join("note.txt");
-        fs::write(
-            &other,
-            "this is not a database, and long enough to be looked at closely".repeat(9),
-        )
-        .unwrap();
-        assert!(Store::open(&other).unwrap_err().to_string().contains("not a database"));
-    }
-
-    #[test]
-    fn a_store_that_was_cut_anywhere_opens_or_says_so_and_never_makes_things_up() {
-        let (folder, store) = store();
-        let one = job(&store, "a");
-        let mut parts: Vec<_> = (1..=20).map(|number| part(&one, number)).collect();
-        store.add_parts(&mut parts).unwrap();
-        drop(store);
-        let bytes = fs::read(folder.path().join("deep/er/store.db")).unwrap();
-        let cut = folder.path().join("cut.db");
-        for length in (0..bytes.len()).step_by(997) {
-            fs::write(&cut, &bytes[..length]).unwrap();
-            let Ok(store) = Store::open(&cut) else { continue };
-            for job in store.jobs().unwrap_or_default() {
-                assert_eq!(job, one);
-                let found = store.parts(job.id).unwrap_or_default();
-                assert!(found.iter().all(|part| parts.contains(part)));
-            }
-        }
-    }
-
-    #[test]
-    fn a_job_is_forgotten_with_its_files() {
-        let (_folder, store) = store();
-        let one = job(&store, "a");
-        store.add_parts(&mut [part(&one, 1)]).unwrap();
-        fs::write(store.folder(one.id).join("1.jsonl"), "x").unwrap();
-        store.remove_job(one.id).unwrap();
-        assert!(store.jobs().unwrap().is_empty() && store.parts(one.id).unwrap().is_empty());
-        assert!(!store.folder(one.id).exists());
-        store.remove_job(one.id).unwrap();
-    }
 }

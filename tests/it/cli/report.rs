@@ -1,0 +1,51 @@
+//! A page about a run.
+
+use crate::program::{Folder, chats, simulator};
+
+#[test]
+fn a_run_leaves_what_a_page_needs() {
+    let (folder, simulator) = (Folder::new(), simulator());
+    folder.write("in.jsonl", chats(10).replace("\"r7\"", "\"<script>7\""));
+    folder.job().args(["--summary", "s.json"]).to(&simulator.base_url()).run().ended(0);
+    let line = &folder.lines("out.jsonl")[0]["x_run"];
+    assert!(line["ended"].as_f64().unwrap() > 1.7e9, "{line}");
+    let summary: serde_json::Value = serde_json::from_str(&folder.read("s.json")).unwrap();
+    let points = summary["timeline"]["points"].as_array().unwrap();
+    assert_eq!((&points.last().unwrap()["rows"], &summary["schema"]), (&10.into(), &1.into()));
+    let report =
+        |more: &[&str]| folder.program().args(["report", "-o", "r.html"]).arg_list(more).run();
+    report(&["out.jsonl", "--summary", "s.json", "--title", "My run"])
+        .ended(0)
+        .said(&["wrote r.html"]);
+    let page = folder.read("r.html");
+    for part in
+        ["<h1>My run</h1>", "10 answered", "Slowest rows", "Cost", "gpt-4o-mini", "&lt;script&gt;7"]
+    {
+        assert!(page.contains(part), "`{part}` is not in {page}");
+    }
+    assert!(!page.contains("question 7?") && !page.contains("<script"));
+    // Each alone says what is missing.
+    report(&["out.jsonl"]).ended(0);
+    assert!(folder.read("r.html").contains("Without a summary"));
+    report(&["--summary", "s.json"]).ended(0);
+    assert!(folder.read("r.html").contains("Without the output"));
+}
+
+#[test]
+fn a_page_is_made_of_files_of_a_run_and_replaces_no_other_file() {
+    let folder = Folder::new();
+    folder.write("in.jsonl", chats(2)).write("s.json", "{}");
+    let report = |args: &[&str]| folder.program().args(["report"]).arg_list(args).run();
+    report(&["-o", "r.html"]).ended(2);
+    report(&["in.jsonl", "-o", "r.html"]).ended(1).said(&["in.jsonl is not the output of a run"]);
+    report(&["--summary", "s.json", "-o", "r.html"]).ended(1).said(&["not the summary of a run"]);
+    report(&["gone.jsonl", "-o", "r.html"]).ended(1).said(&["gone.jsonl"]);
+    folder.write(
+        "out.jsonl",
+        r#"{"custom_id":"a","response":null,"error":{"code":"timeout","message":"late"}}"#,
+    );
+    report(&["out.jsonl", "-o", "in.jsonl"])
+        .ended(1)
+        .said(&["in.jsonl is there and is not a report"]);
+    assert_eq!(folder.read("in.jsonl"), chats(2));
+}
