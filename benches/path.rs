@@ -3,6 +3,7 @@
 //! `cargo bench --features simulator --bench path`
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use openai_bulk::cache::Cache;
 use openai_bulk::clock::{Clock, ManualClock, Stop, SystemClock};
 use openai_bulk::dispatch::{Call, Dispatcher, Gate, Job, Limits, Pool, PoolOptions};
 use openai_bulk::error::TransportError;
@@ -37,12 +38,14 @@ fn paced(
         clock,
         gate: Gate::new(limits),
         rules: Rules::default(),
+        patience: Default::default(),
         timeout: Duration::from_secs(60),
         deadline: Duration::from_secs(600),
         hedge: 0.0,
         headers: vec![("Authorization".into(), "Bearer sk-bench".into())],
         prices: Arc::new(Prices::builtin()),
         purse: None,
+        cache: Cache::none(),
         observer: None,
     })
 }

@@ -1,8 +1,11 @@
 //! The handle that everything starts from, and the only place where the parts are put together.
 
-use crate::api::{Caller, Request, Response};
+#[cfg(feature = "schema")]
+use crate::api::schema::{JsonSchema, Structurable, Structured, StructuredRequest};
+use crate::api::{Caller, ChatRequest, Request, Response, Stream, StreamRequest, ToolLoop};
 use crate::batch::{Account, BatchOptions, Batches, PartLimits, Store};
 use crate::bulk::Bulk;
+use crate::cache::{Access, Cache, CacheOptions};
 use crate::clock::{Clock, Stop, SystemClock};
 use crate::config::{Config, Proxies};
 use crate::dispatch::{Dispatcher, Gate, Limits, Observer};
@@ -54,6 +57,58 @@ impl Client {
         self.caller.send(request, stop)
     }
 
+    /// Sends one request whose reply is streamed, and waits on this thread for its first part.
+    ///
+    /// Until then it is tried again like any other; from then on a break is told with what had come,
+    /// and nothing is sent twice. Its tokens are asked for (`stream_options`), unless the request
+    /// says otherwise.
+    pub fn stream<R: StreamRequest>(&self, request: &R) -> Result<Stream<R>, Error> {
+        self.stream_until(request, &Stop::new())
+    }
+
+    /// The same; an abort of `stop` from another thread ends a wait at once.
+    pub fn stream_until<R: StreamRequest>(
+        &self,
+        request: &R,
+        stop: &Stop,
+    ) -> Result<Stream<R>, Error> {
+        self.caller.stream(request, stop)
+    }
+
+    /// Sends a request for an answer in the form of a type, such as one of
+    /// [`ChatRequest::structured`].
+    #[cfg(feature = "schema")]
+    pub fn send_structured<R, T>(
+        &self,
+        request: &StructuredRequest<R, T>,
+    ) -> Result<Response<Structured<T>>, Error>
+    where
+        R: Structurable,
+        T: JsonSchema + serde::de::DeserializeOwned,
+    {
+        self.caller.send_structured(request, &Stop::new())
+    }
+
+    /// A chat in which the model may call tools.
+    pub fn tools<'a>(&self, request: ChatRequest) -> ToolLoop<'a> {
+        ToolLoop::new(self.caller.clone(), request)
+    }
+
+    /// The same client for this sample of its answers: where answers are kept, those of another
+    /// number are not taken. The first is 0; the epochs of an evaluation are such numbers.
+    pub fn sample(&self, number: u32) -> Client {
+        self.with_epoch(Some(number))
+    }
+
+    /// The same client, which goes past the cache: it takes no answer from it, and adds none.
+    pub fn uncached(&self) -> Client {
+        self.with_epoch(None)
+    }
+
+    fn with_epoch(&self, epoch: Option<u32>) -> Client {
+        Client { caller: Arc::new(self.caller.epoch(epoch)), config: self.config.clone() }
+    }
+
     /// Many requests at once.
     pub fn bulk(&self) -> Bulk {
         Bulk::new(self.caller.clone())
@@ -101,6 +156,14 @@ impl Client {
     /// the server tells still count.
     pub fn set_limits(&self, limits: Limits) {
         self.gate().set_limits(limits, self.caller.dispatcher.clock.now());
+    }
+
+    /// The host and port of the proxy that requests go through; `None` if they go straight to the
+    /// server.
+    pub fn proxy(&self) -> Option<String> {
+        let url = self.config.get_endpoint().ok()?.to_string();
+        let options = http_options(&self.config, self.caller.dispatcher.clock.clone());
+        options.proxy_for(&url).map(str::to_owned)
     }
 
     /// What a token costs, as this client counts it.
@@ -172,8 +235,10 @@ impl ClientBuilder {
             gate: Gate::new(limits(&config)),
             rules: rules(&config),
             timeout: config.get_timeout(),
+            patience: config.get_patience(),
             deadline: config.get_deadline(),
             hedge: config.get_hedge(),
+            cache: cache(&config, &headers)?,
             headers,
             prices: Arc::new(config.load_prices()?),
             purse: caps.is_some().then(|| Purse::new(caps, None)),
@@ -184,6 +249,18 @@ impl ClientBuilder {
             .limit_groups(config.get_limit_groups());
         Ok(Client { caller: Arc::new(caller), config: Arc::new(config) })
     }
+}
+
+fn cache(config: &Config, headers: &[(String, String)]) -> Result<Cache, Error> {
+    let cache = match config.get_cache() {
+        Access::Off => Cache::none(),
+        access => {
+            let (size, age) = (config.get_cache_max_size(), config.get_cache_max_age());
+            let options = CacheOptions::new(config.find_cache_file()?, size, age);
+            Cache::open(options.access(access), headers)
+        }
+    };
+    Ok(cache.coalescing(config.get_coalesce()))
 }
 
 fn http_options(config: &Config, clock: Arc<dyn Clock>) -> HttpOptions {

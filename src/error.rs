@@ -44,6 +44,9 @@ pub enum Error {
     /// The exchange with the server broke before an answer was complete, at every try.
     #[error(transparent)]
     Transport(Box<TransportError>),
+    /// A stream broke after a part of its answer had been given out; what came is with it.
+    #[error(transparent)]
+    Stream(Box<StreamError>),
     /// The server said 200, but what it sent is not an answer, at every try.
     #[error(transparent)]
     Decode(Box<Undecodable>),
@@ -53,6 +56,9 @@ pub enum Error {
     /// A cap of money or tokens is reached: nothing more is sent.
     #[error(transparent)]
     OverCap(Box<OverCap>),
+    /// A tool of the caller's own failed while a model used it.
+    #[error(transparent)]
+    Tool(Box<ToolError>),
     /// The caller ended it.
     #[error("cancelled")]
     Cancelled,
@@ -81,6 +87,7 @@ impl Error {
         match self {
             Error::Api(e) | Error::RateLimit(e) => Some(e.status),
             Error::Decode(e) => Some(e.status),
+            Error::Stream(e) => e.cause.status(),
             _ => None,
         }
     }
@@ -89,6 +96,7 @@ impl Error {
     pub fn code(&self) -> Option<&str> {
         match self {
             Error::Api(e) | Error::RateLimit(e) => e.code.as_deref(),
+            Error::Stream(e) => e.cause.code(),
             _ => None,
         }
     }
@@ -98,6 +106,7 @@ impl Error {
         match self {
             Error::Api(e) | Error::RateLimit(e) => e.request_id.as_deref(),
             Error::Decode(e) => e.request_id.as_deref(),
+            Error::Stream(e) => e.cause.request_id(),
             _ => None,
         }
     }
@@ -109,6 +118,7 @@ impl Error {
             Error::Timeout(e) => e.attempts,
             Error::Transport(e) => e.attempts,
             Error::Decode(e) => e.attempts,
+            Error::Stream(e) => e.cause.attempts(),
             _ => 0,
         }
     }
@@ -118,23 +128,37 @@ impl Error {
         match self {
             Error::Api(e) | Error::RateLimit(e) => e.retry_after,
             Error::CircuitOpen(e) => Some(e.retry_after),
+            Error::Stream(e) => e.cause.retry_after(),
             _ => None,
         }
     }
 
     /// Whether the server refused for the rate limit.
     pub fn is_rate_limited(&self) -> bool {
-        matches!(self, Error::RateLimit(_))
+        self.is(|error| matches!(error, Error::RateLimit(_)))
     }
 
     /// Whether time ran out.
     pub fn is_timeout(&self) -> bool {
-        matches!(self, Error::Timeout(_))
+        self.is(|error| matches!(error, Error::Timeout(_)))
     }
 
     /// Whether the account cannot pay for another request.
     pub fn is_out_of_quota(&self) -> bool {
-        matches!(self, Error::Api(e) | Error::RateLimit(e) if e.is_out_of_quota())
+        self.is(|error| matches!(error, Error::Api(e) | Error::RateLimit(e) if e.is_out_of_quota()))
+    }
+
+    /// Whether the caller ended it.
+    pub fn is_cancelled(&self) -> bool {
+        self.is(|error| matches!(error, Error::Cancelled))
+    }
+
+    /// Whether something holds of the error, or of what broke a stream.
+    fn is(&self, holds: impl Fn(&Error) -> bool) -> bool {
+        match self {
+            Error::Stream(e) => holds(&e.cause),
+            error => holds(error),
+        }
     }
 
     /// Whether the same request may succeed when it is sent again later.
@@ -144,6 +168,7 @@ impl Error {
             Error::Timeout(_) | Error::Transport(_) | Error::Decode(_) | Error::CircuitOpen(_) => {
                 true
             }
+            Error::Stream(e) => e.cause.is_retryable(),
             _ => false,
         }
     }
@@ -155,6 +180,7 @@ impl Error {
         match self {
             Error::Api(e) | Error::RateLimit(e) => e.fatal,
             Error::CircuitOpen(_) | Error::OverCap(_) => true,
+            Error::Stream(e) => e.cause.is_fatal_for_run(),
             _ => false,
         }
     }
@@ -287,6 +313,8 @@ pub enum TimeoutStage {
     FirstByte,
     /// While the answer came.
     Body,
+    /// While a stream that had begun was silent.
+    Idle,
     /// During one attempt; the stage is not known more exactly.
     Attempt,
     /// While the request waited for a place within the limits.
@@ -303,6 +331,7 @@ impl fmt::Display for TimeoutStage {
             TimeoutStage::Send => "sending the request",
             TimeoutStage::FirstByte => "waiting for the first byte of the answer",
             TimeoutStage::Body => "reading the answer",
+            TimeoutStage::Idle => "waiting for more of a stream",
             TimeoutStage::Attempt => "in one attempt",
             TimeoutStage::Admission => "waiting for a place within the limits",
             TimeoutStage::Deadline => "over all attempts",
@@ -403,6 +432,29 @@ pub enum TransportErrorKind {
     File,
 }
 
+impl TransportErrorKind {
+    /// A short, stable name.
+    pub fn name(self) -> &'static str {
+        match self {
+            TransportErrorKind::Resolve => "unknown_host",
+            TransportErrorKind::Connect => "connection_failed",
+            TransportErrorKind::Tls => "tls_failed",
+            TransportErrorKind::Proxy => "proxy_failed",
+            TransportErrorKind::Reset => "connection_broken",
+            TransportErrorKind::Cut => "answer_cut_short",
+            TransportErrorKind::TooLarge => "answer_too_large",
+            TransportErrorKind::Protocol => "not_http",
+            TransportErrorKind::Timeout(_) => "timeout",
+            _ => "transport_error",
+        }
+    }
+}
+
+/// A short, stable name for an error of the server: its code, or else its status.
+pub(crate) fn fault_name(status: u16, code: Option<&str>) -> String {
+    code.map_or_else(|| format!("http_{status}"), str::to_owned)
+}
+
 impl fmt::Display for TransportErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -451,6 +503,45 @@ impl fmt::Display for Undecodable {
             self.status, self.message
         )?;
         tries(f, self.attempts)
+    }
+}
+
+/// A stream that broke after a part of its answer had been given out.
+#[derive(Debug, thiserror::Error)]
+#[error("the stream broke: {cause}")]
+#[non_exhaustive]
+pub struct StreamError {
+    /// What broke it.
+    pub cause: Error,
+    /// What had come, as JSON in the form of the whole reply.
+    pub partial: Box<str>,
+}
+
+impl StreamError {
+    /// A stream that `cause` broke, after `partial` had come.
+    pub fn new(cause: Error, partial: impl Into<Box<str>>) -> StreamError {
+        StreamError { cause, partial: partial.into() }
+    }
+}
+
+/// A tool that failed while a model used it.
+#[derive(Debug, thiserror::Error)]
+#[error("the tool {name} failed")]
+#[non_exhaustive]
+pub struct ToolError {
+    /// The name of the tool.
+    pub name: String,
+    /// What it said.
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl ToolError {
+    /// The tool `name` that failed with `source`.
+    pub fn new(
+        name: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> ToolError {
+        ToolError { name: name.into(), source: source.into() }
     }
 }
 

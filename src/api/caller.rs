@@ -1,12 +1,15 @@
 //! Turns requests into calls, and answers into replies.
 
 use super::{LimitGroups, Request};
+use crate::cache::Sample;
 use crate::clock::Stop;
 use crate::dispatch::{Call, Dispatcher, Facts, Reply};
 use crate::error::{Error, Undecodable};
 use crate::transport::Method;
 use crate::usage::Cost;
 use crate::wire::headers::RateReport;
+use crate::wire::row::endpoint;
+use crate::wire::streaming;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt;
@@ -23,6 +26,8 @@ pub struct Caller {
     address: Address,
     model: Arc<str>,
     groups: LimitGroups,
+    /// The epoch of its calls; none if their answers are neither kept nor looked up.
+    epoch: Option<u32>,
     /// What is known of each path and model: a run uses few of them, very often.
     known: Mutex<Known>,
 }
@@ -35,13 +40,15 @@ struct Destination {
     url: Arc<str>,
     group: Arc<str>,
     model: Arc<str>,
+    /// Whether a model is asked, so that the answer may be kept.
+    is_question: bool,
 }
 
 impl Caller {
     /// A caller that fills in `model` where a request names none.
     pub fn new(dispatcher: Arc<Dispatcher>, address: Address, model: &str) -> Caller {
         let (groups, known) = (LimitGroups::default(), Mutex::default());
-        Caller { dispatcher, address, model: model.into(), groups, known }
+        Caller { dispatcher, address, model: model.into(), groups, epoch: Some(0), known }
     }
 
     /// The same caller with models that share their limits. Default: each has its own.
@@ -53,6 +60,14 @@ impl Caller {
     /// Models that share their limits.
     pub(crate) fn groups(&self) -> &LimitGroups {
         &self.groups
+    }
+
+    /// The same caller, whose calls ask for this sample of their answers; `None` goes past the cache.
+    /// Default: the first, which is 0.
+    pub fn epoch(&self, epoch: Option<u32>) -> Caller {
+        let (dispatcher, address) = (self.dispatcher.clone(), self.address.clone());
+        let (model, groups) = (self.model.clone(), self.groups.clone());
+        Caller { dispatcher, address, model, groups, epoch, known: Mutex::default() }
     }
 
     /// The model of requests that name none.
@@ -76,7 +91,14 @@ impl Caller {
         body: impl Into<Box<[u8]>>,
     ) -> Call {
         let to = self.resolve(path, model);
-        Call::new(method, to.url, body, to.group).asking(to.model)
+        let epoch = self.epoch.filter(|_| to.is_question);
+        let sample = epoch.map(|epoch| Sample { epoch, repeat: 0 });
+        Call::new(method, to.url, body, to.group).asking(to.model).sampled(sample)
+    }
+
+    /// The call of a body that asks for a stream; it is given as it is, and asks for its usage too.
+    pub fn raw_stream_call(&self, path: &str, model: &str, body: &[u8]) -> Call {
+        self.raw_call(Method::Post, path, model, streaming::ask(path, body)).streamed()
     }
 
     /// The model that a request to `path` is answered by, if it names `model` or none.
@@ -92,7 +114,9 @@ impl Caller {
             return found.clone();
         }
         let (url, group) = ((self.address)(path, model).into(), self.groups.group(model));
-        let found = Destination { url, group, model: Caller::asked(path, model).into() };
+        let is_question = endpoint(path).or_else(|| endpoint(&format!("/v1{path}"))).is_some();
+        let model_asked = Caller::asked(path, model).into();
+        let found = Destination { url, group, model: model_asked, is_question };
         known.entry(path.into()).or_default().insert(model.into(), found.clone());
         found
     }
@@ -142,6 +166,15 @@ pub struct Response<T> {
     pub cost: Option<Cost>,
     /// Attempts, latency and waiting.
     pub facts: Facts,
+}
+
+impl<T> Response<T> {
+    /// The same with another value in the place of the reply.
+    #[cfg(feature = "schema")]
+    pub(super) fn with<U>(self, value: U) -> Response<U> {
+        let Response { request_id, limits, cost, facts, .. } = self;
+        Response { value, request_id, limits, cost, facts }
+    }
 }
 
 impl<T> Deref for Response<T> {

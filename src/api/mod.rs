@@ -5,6 +5,9 @@
 //!
 //! - `chat`, `responses`, `embeddings`, `moderations`, `completions`, `models` - one endpoint each.
 //! - `message` - messages of a chat.
+//! - `stream` - replies that are read while they come; `chunk`, `step` - their parts.
+//! - `tool`, `tool_loop` - tools that a model may call.
+//! - `schema` - answers in the form of a Rust type.
 //! - `usage` - tokens of a reply.
 //! - `open` - reading what servers really send.
 //! - `groups` - models that share their limits.
@@ -12,6 +15,7 @@
 
 mod caller;
 mod chat;
+mod chunk;
 mod completions;
 mod embeddings;
 mod groups;
@@ -20,6 +24,12 @@ mod models;
 mod moderations;
 mod open;
 mod responses;
+mod step;
+#[cfg(feature = "schema")]
+pub mod schema;
+mod stream;
+mod tool;
+mod tool_loop;
 mod usage;
 
 use crate::error::{Error, Result};
@@ -29,6 +39,7 @@ use std::borrow::Cow;
 
 pub use caller::{Address, Caller, Response, read};
 pub use chat::{ChatReply, ChatRequest, Choice, FinishReason};
+pub use chunk::{ChatChunk, ChunkChoice, Delta, FunctionDelta, ToolCallDelta};
 pub use completions::{CompletionsReply, CompletionsRequest, TextChoice};
 pub use embeddings::{Embedding, EmbeddingsReply, EmbeddingsRequest};
 pub use groups::LimitGroups;
@@ -37,6 +48,10 @@ pub use models::{ListModels, Model, ModelList, RetrieveModel};
 pub use moderations::{Moderation, ModerationsReply, ModerationsRequest};
 pub use open::Extra;
 pub use responses::{OutputContent, OutputItem, ResponsesReply, ResponsesRequest};
+pub use step::{ResponseDelta, ResponseEvent};
+pub use stream::{ChatStream, CompletionsStream, ResponsesStream, Stream, StreamRequest};
+pub use tool::Tool;
+pub use tool_loop::{ToolEnd, ToolLoop, ToolRun};
 pub use usage::{TokenDetails, Usage};
 
 mod sealed {
@@ -83,7 +98,8 @@ fn json_body<R: Serialize>(
     if extra.get("stream").is_some_and(|stream| stream == true) {
         return Err(Error::invalid(
             "stream",
-            "a reply that is streamed cannot be read here; leave it out",
+            "a reply that is streamed cannot be read here; leave it out, and send it with \
+             `Client::stream`",
         ));
     }
     let json = match model {

@@ -5,6 +5,7 @@ use super::part::{Part, State};
 use super::part_files::PartFiles;
 use super::step::{FILE_DEADLINE, GONE, Steps, unreadable};
 use crate::error::{Error, Result};
+use crate::logs as key;
 use crate::transport::{Method, Transfer};
 use crate::wire::batch::read_file;
 use std::fs::{self, File};
@@ -31,7 +32,7 @@ impl Steps {
             let Some(id) = id else { continue };
             match self.download(id, &path) {
                 Err(error) if error.status() == Some(404) && part.failures + 1 >= GONE => {
-                    log::error!(target: "openai_bulk::batch", part = part.number, file = id.as_str(); "a file of results is gone: {error}");
+                    log::error!(target: "openai_bulk::batch", {key::PART} = part.number, {key::FILE} = id.as_str(), {key::ERROR_MESSAGE}:% = error; "a file of results is gone");
                     let _ = fs::remove_file(&path);
                     part.is_gone = true;
                 }
@@ -75,7 +76,7 @@ impl Steps {
                     Err(Error::Cancelled) => return Err(Error::Cancelled),
                     Err(error) if part.failures + 1 < CLEANINGS => return Err(error),
                     Err(error) => {
-                        log::warn!(target: "openai_bulk::batch", file = id.as_str(); "a file stays at the server: {error}");
+                        log::warn!(target: "openai_bulk::batch", {key::FILE} = id.as_str(), {key::ERROR_MESSAGE}:% = error; "a file stays at the server");
                     }
                     Ok(()) => {}
                 }

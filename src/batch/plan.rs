@@ -10,6 +10,7 @@ use crate::bulk::input::{DuplicateGuard, Source, check};
 use crate::bulk::journal::Known;
 use crate::bulk::{Ticket, write_failure};
 use crate::error::{Error, Result};
+use crate::logs as key;
 use crate::usage::{Capped, Caps, Most, Prices, Reach};
 use crate::wire::row::{Row, RowError, id_hash};
 
@@ -76,7 +77,7 @@ impl Running {
         };
         job.rows = parts.iter().map(|part| part.rows).sum();
         batches.store().plan(&mut job, &mut parts)?;
-        log::info!(target: "openai_bulk::batch", job = short(&job.name), rows = job.rows, parts = parts.len(); "the rows are in parts");
+        log::info!(target: "openai_bulk::batch", {key::JOB} = short(&job.name), {key::ROWS} = job.rows, {key::PARTS} = parts.len(); "the rows are in parts");
         if let Some(first) = parts.first() {
             steps.tell(first, "plan", Moment::Kept);
         }

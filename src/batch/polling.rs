@@ -5,6 +5,7 @@ use super::options::Moment;
 use super::part::{Job, Part, Remote, State};
 use super::step::{GONE, Steps, take, unreadable};
 use crate::error::{Error, Result};
+use crate::logs as key;
 use crate::transport::Method;
 use crate::wire::batch::{BatchFault, BatchObject, read_batch};
 
@@ -18,7 +19,7 @@ impl Steps {
             Err(error) if error.status() == Some(404) && part.failures + 1 >= GONE => {
                 part.trouble = Some(format!("the batch is gone: {error}"));
                 part.is_gone = true;
-                log::error!(target: "openai_bulk::batch", part = part.number, batch = id.as_str(); "the server no longer knows the batch");
+                log::error!(target: "openai_bulk::batch", {key::PART} = part.number, {key::BATCH} = id.as_str(); "the server no longer knows the batch");
                 return self.enter(part, State::Fetched, "gone");
             }
             reply => reply?,
@@ -26,7 +27,7 @@ impl Steps {
         self.tell(part, "poll", Moment::Acted);
         let batch = read_batch(&reply.body).map_err(unreadable)?;
         if part.status.as_deref() != Some(&batch.status) {
-            log::info!(target: "openai_bulk::batch", part = part.number, batch = id.as_str(), done = batch.counts.completed, of = batch.counts.total; "{} -> {}", part.status.as_deref().unwrap_or("-"), batch.status);
+            log::info!(target: "openai_bulk::batch", {key::PART} = part.number, {key::BATCH} = id.as_str(), {key::SUCCEEDED} = batch.counts.completed, {key::ROWS} = batch.counts.total; "{} -> {}", part.status.as_deref().unwrap_or("-"), batch.status);
         }
         take(part, &batch);
         part.status = Some(batch.status.clone());
@@ -65,7 +66,7 @@ impl Steps {
         match refusal(&batch.errors) {
             Refusal::Queue(limit) => {
                 if let Some(limit) = limit {
-                    log::warn!(target: "openai_bulk::batch", model = part.model.as_str(), limit = limit; "the server's queue takes so many tokens");
+                    log::warn!(target: "openai_bulk::batch", {key::REQUEST_MODEL} = part.model.as_str(), {key::QUEUE} = limit; "the server's queue takes so many tokens");
                     self.store.learn(&self.account, &part.model, limit, self.now())?;
                 }
                 part.refusals += 1;

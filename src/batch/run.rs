@@ -85,7 +85,7 @@ impl BatchRun {
             batches,
             input: None,
             output: output.into(),
-            format: Format { model, ..Format::default() },
+            format: Format { model, no_streams: true, ..Format::default() },
             is_ordered: false,
             is_fresh: false,
             skip_invalid: false,
@@ -108,7 +108,7 @@ impl BatchRun {
 
     /// How lines are read. Default: they say everything but the model themselves.
     pub fn format(mut self, format: Format) -> BatchRun {
-        self.format = format;
+        self.format = Format { no_streams: true, ..format };
         self
     }
 

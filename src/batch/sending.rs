@@ -6,6 +6,7 @@ use super::part_files::PartFiles;
 use super::split::{Splitter, divide, half};
 use super::step::{FILE_DEADLINE, Steps, take, unreadable};
 use crate::error::{Error, Result, TimeoutStage};
+use crate::logs as key;
 use crate::transport::{Form, Method, Transfer};
 use crate::wire::batch::{BatchObject, read_batch, read_batches, read_file};
 use serde_json::json;
@@ -88,7 +89,7 @@ impl Steps {
             if let Some(found) =
                 page.batches.iter().find(|batch| batch.metadata.get(MARK) == Some(&mark))
             {
-                log::warn!(target: "openai_bulk::batch", part = part.number, batch = found.id.as_str(); "a batch was made and not recorded: it is adopted");
+                log::warn!(target: "openai_bulk::batch", {key::PART} = part.number, {key::BATCH} = found.id.as_str(); "a batch was made and not recorded: it is adopted");
                 self.record(part, found, "found")?;
                 self.tell(part, "find", Moment::Kept);
                 return Ok(());
@@ -135,7 +136,7 @@ impl Steps {
         }
         self.tell(part, "split", Moment::Acted);
         self.store.replace(&old, &mut parts)?;
-        log::info!(target: "openai_bulk::batch", part = part.number, into = parts.len(); "the part is split");
+        log::info!(target: "openai_bulk::batch", {key::PART} = part.number, {key::PARTS} = parts.len(); "the part is split");
         PartFiles::of(&self.store, part).remove()?;
         *part = old;
         self.tell(part, "split", Moment::Kept);

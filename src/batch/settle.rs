@@ -11,6 +11,7 @@ use crate::bulk::journal::{Index, Known};
 use crate::bulk::{SpentFile, Ticket, write_failure, write_line};
 use crate::dispatch::{Facts, Reply};
 use crate::error::{Error, Result};
+use crate::logs as key;
 use crate::usage::{Amount, Money};
 use crate::wire::row::id_hash;
 use std::collections::HashSet;
@@ -123,7 +124,7 @@ impl Running {
         let mut others = self.redo(job, &part, &files, &sums.redo)?;
         part.enter(State::Done, steps.now());
         batches.store().replace(&part, &mut others)?;
-        log::info!(target: "openai_bulk::batch", part = part.number, succeeded = sums.succeeded, failed = sums.failed, left = sums.left; "fetched -> done");
+        log::info!(target: "openai_bulk::batch", {key::PART} = part.number, {key::SUCCEEDED} = sums.succeeded, {key::FAILED} = sums.failed, {key::LEFT} = sums.left; "fetched -> done");
         tracked.settle(&part, sums.used, sums.doubtful);
         steps.tell(&part, "settle", Moment::Kept);
         Ok(())
@@ -259,6 +260,6 @@ impl Sums {
 
 fn warn(part: &Part, oddities: &Oddities) {
     if oddities.any() && part.faults.is_empty() {
-        log::warn!(target: "openai_bulk::batch", part = part.number, unreadable = oddities.unreadable, unknown = oddities.unknown, repeated = oddities.repeated, missing = oddities.missing; "lines of the results are odd");
+        log::warn!(target: "openai_bulk::batch", {key::PART} = part.number, {key::UNREADABLE} = oddities.unreadable, {key::UNKNOWN} = oddities.unknown, {key::REPEATED} = oddities.repeated, {key::MISSING} = oddities.missing; "lines of the results are odd");
     }
 }

@@ -10,6 +10,7 @@ use crate::api::Caller;
 use crate::clock::{Hold, Stop};
 use crate::dispatch::{Call, Reply};
 use crate::error::{Error, Result, TransportErrorKind, Undecodable};
+use crate::logs as key;
 use crate::transport::Method;
 use crate::wire::batch::{BatchFault, BatchObject};
 use parking_lot::Mutex;
@@ -67,7 +68,7 @@ impl Steps {
         part.enter(state, self.now());
         self.store.save(part)?;
         if from != state {
-            log::info!(target: "openai_bulk::batch", part = part.number, rows = part.rows, batch = part.batch_id.as_deref().unwrap_or("-"); "{from} -> {state} ({step})");
+            log::info!(target: "openai_bulk::batch", {key::PART} = part.number, {key::ROWS} = part.rows, {key::BATCH} = part.batch_id.as_deref().unwrap_or("-"); "{from} -> {state} ({step})");
         }
         Ok(())
     }
@@ -100,7 +101,7 @@ impl Steps {
         }
         part.failures += 1;
         part.trouble = Some(error.to_string());
-        log::warn!(target: "openai_bulk::batch", part = part.number, state = part.state.name(), failures = part.failures; "{error}");
+        log::warn!(target: "openai_bulk::batch", {key::PART} = part.number, {key::STATE} = part.state.name(), {key::FAILURES} = part.failures; "{error}");
         let is_refused =
             matches!(&error, Error::Api(e) if (400..500).contains(&e.status) && !e.retryable);
         if is_refused && matches!(part.state, State::Uploading | State::Uploaded) {

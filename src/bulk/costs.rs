@@ -1,7 +1,7 @@
 //! What a run cost: counted while it goes on, told at its end.
 
 use super::estimate::ASSUMED_OUTPUT;
-use crate::dispatch::{Facts, Reply};
+use crate::dispatch::{AnsweredBy, Facts, Reply};
 use crate::usage::{Amount, Money, Prices, Standing, Tier, Weight, cost};
 use crate::wire::answer::RawUsage;
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,9 @@ pub struct Costs {
     pub unpriced: u64,
     /// What more they would have cost without the server's cache.
     pub saved_by_cache: Money,
+    /// What the answers would have cost that came from the cache of answers, or with those of
+    /// other rows: as far as their prices are known.
+    pub saved_by_answers: Money,
     /// What more they would have cost outside of batches.
     pub saved_by_batch: Money,
     /// What attempts may have cost at most that were sent and brought no answer; not in `total`.
@@ -133,6 +136,10 @@ impl CapUse {
 impl Costs {
     /// Counts an answer.
     pub(super) fn answer(&mut self, reply: &Reply) {
+        if reply.facts.answered_by != AnsweredBy::Server {
+            self.saved_by_answers += reply.facts.saved;
+            return;
+        }
         let peek = &reply.peek;
         let model = peek.model.as_deref().or(reply.asked.as_deref()).unwrap_or_default();
         let named = peek.service_tier.as_deref();
@@ -162,7 +169,8 @@ impl Costs {
 
     /// Compares an answer with what was expected of its request, to the model `asked`.
     pub(super) fn compare(&mut self, reply: &Reply, prices: &Prices, asked: &str, weight: Weight) {
-        let Some(actual) = &reply.cost else { return };
+        let is_paid = reply.facts.answered_by == AnsweredBy::Server;
+        let Some(actual) = reply.cost.filter(|_| is_paid) else { return };
         let output = match weight.ceiling {
             0 => ASSUMED_OUTPUT,
             ceiling => ceiling.min(ASSUMED_OUTPUT),
@@ -183,6 +191,7 @@ impl Costs {
         self.unpriced += more.unpriced;
         self.saved_by_cache += more.saved_by_cache;
         self.saved_by_batch += more.saved_by_batch;
+        self.saved_by_answers += more.saved_by_answers;
         self.maybe_billed += more.maybe_billed;
         self.maybe_billed_unpriced += more.maybe_billed_unpriced;
         for (model, tiers) in more.by_model {

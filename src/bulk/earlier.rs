@@ -63,7 +63,7 @@ impl Earlier {
             tokens: line.maybe_tokens.unwrap_or(0),
         };
         self.amount = self.amount.plus(maybe);
-        let Some(answer) = line.answer else { return };
+        let Some(answer) = line.answer.filter(|_| !line.is_free) else { return };
         let peek = check_answer(answer.as_bytes()).unwrap_or_default();
         let asked = line.asked.as_deref().unwrap_or_default();
         let cost = cost_of_answer(prices, &peek, asked, line.is_batch).map(|cost| cost.total);
@@ -103,6 +103,11 @@ mod tests {
         // So has a batch that this crate fetched.
         let fetched = answer.replace(r#""ok":true"#, r#""ok":true,"batch":"batch_1""#);
         assert_eq!(sum(&[&fetched]).amount.money, Money::parse("0.075").unwrap());
+        // What came from the cache was paid for before.
+        for mark in ["cached", "shared"] {
+            let kept = answer.replace(r#""ok":true"#, &format!(r#""ok":true,"{mark}":true"#));
+            assert_eq!(sum(&[&kept]), Earlier::default());
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::input::{DuplicateGuard, Source};
 use super::journal::{Index, Known};
+use super::repeats::{self, Repeats};
 use super::run::Unpriced;
 use crate::api::Caller;
 use crate::dispatch::{Intake, Job};
@@ -111,6 +112,7 @@ impl Feeder {
     fn feed(&self) -> Result<(), Error> {
         // A file was checked before; a stream, and a file whose bad lines are skipped, is now.
         let mut guard = (self.skip_invalid || self.source.is_stream()).then(DuplicateGuard::new);
+        let mut repeats = Repeats::new(&self.caller.dispatcher.cache);
         let mut index = 0;
         for row in self.source.rows(&self.format)? {
             let row = row?;
@@ -119,6 +121,8 @@ impl Feeder {
                 Some(guard) => guard.admit(&row).map(|()| row),
                 None => Ok(row),
             });
+            // Those that are done count too, so that a number does not depend on what is done.
+            let repeat = row.as_ref().map_or(0, |row| repeats.count(row.fingerprint));
             let is_taken = match row {
                 Ok(row) => match self.known.state_of(&row) {
                     Known::Done => {
@@ -135,7 +139,7 @@ impl Feeder {
                             unpriced.look(&row);
                             unpriced.refuse(&self.source.name())?;
                         }
-                        self.send(row, index)
+                        self.send(row, index, repeat)
                     }
                 },
                 Err(_) if self.skip_invalid && self.leaves_failed => continue,
@@ -150,9 +154,13 @@ impl Feeder {
         Ok(())
     }
 
-    fn send(&self, row: Row, index: u64) -> bool {
+    fn send(&self, row: Row, index: u64, repeat: u32) -> bool {
         let model = row.model.as_deref().unwrap_or_default();
-        let call = self.caller.raw_call(Method::Post, &row.url, model, row.body);
+        let mut call = match row.is_streamed {
+            true => self.caller.raw_stream_call(&row.url, model, &row.body),
+            false => self.caller.raw_call(Method::Post, &row.url, model, row.body),
+        };
+        repeats::set(&mut call, repeat);
         let tag = Ticket {
             index,
             line: row.line,

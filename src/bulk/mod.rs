@@ -11,6 +11,7 @@
 //! - `distribution` - how long things took: [`Distribution`], [`Percentiles`].
 //! - `earlier` - what the answers that an output holds have cost.
 //! - `spent` - the most that may have been spent for an output, in a file beside it.
+//! - `repeats` - requests that occur several times in a run.
 //! - `under_way` - whether rows of an output are under way in batches, in another one.
 //! - `plan_file` - the plan that a run by plan follows, in another one.
 //! - `beside` - how such files are made.
@@ -18,6 +19,7 @@
 //! - `snapshot` - where a run stands.
 //! - `summary` - what a run did.
 //! - `timeline` - how it went over time.
+//! - `metrics` - the same as Prometheus reads it.
 
 mod beside;
 mod costs;
@@ -27,9 +29,11 @@ pub mod estimate;
 mod feeder;
 pub mod input;
 pub mod journal;
+pub mod metrics;
 mod par;
 mod plan_file;
 mod record;
+mod repeats;
 mod results;
 mod run;
 mod snapshot;
@@ -43,6 +47,7 @@ pub use costs::{CapUse, Compared, Costs, ModelCost};
 pub use distribution::{Distribution, Percentiles};
 pub(crate) use earlier::Earlier;
 pub(crate) use feeder::Ticket;
+pub use metrics::{Metrics, MetricsFile};
 pub use par::{ParRequests, ParSend};
 pub(crate) use plan_file::PlanFile;
 pub(crate) use record::{write as write_line, write_failure};

@@ -1,6 +1,7 @@
 //! `par_iter` style: questions in a slice, answers scored on rayon.
 
 use super::Bulk;
+use super::repeats::Repeats;
 use crate::api::{self, Request, Response};
 use crate::dispatch::{Delivered, Intake, Job, Pool};
 use crate::error::Error;
@@ -60,6 +61,8 @@ impl<T: Sync, F> ParRequests<'_, T, F> {
         rayon::in_place_scope(|scope| {
             let mut intake = Some(intake);
             let mut next = 0;
+            let cache = &caller.dispatcher.cache;
+            let mut repeats = Repeats::new(cache);
             loop {
                 while let Some(open) =
                     intake.take_if(|open| next == items.len() || open.is_closed())
@@ -70,7 +73,10 @@ impl<T: Sync, F> ParRequests<'_, T, F> {
                     let chunk = &items[next..items.len().min(next + open.room().min(CHUNK))];
                     let calls: Vec<_> =
                         chunk.par_iter().map(|item| caller.call(&request(item))).collect();
-                    for call in calls {
+                    for mut call in calls {
+                        if let Ok(call) = &mut call {
+                            repeats.number(call, cache);
+                        }
                         put_in(open, next, call);
                         next += 1;
                     }

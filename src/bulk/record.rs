@@ -2,8 +2,9 @@
 
 use super::feeder::Ticket;
 use super::summary::kind;
-use crate::dispatch::{Facts, Reply};
+use crate::dispatch::{AnsweredBy, Facts, Reply};
 use crate::error::{ApiError, Error};
+use crate::logs as key;
 use crate::usage::Money;
 use crate::wire::row::{Body, OutputLine, Response, fingerprint_hex};
 use serde::Serialize;
@@ -25,6 +26,10 @@ struct Run<'a> {
     /// Unix time of its end, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     ended: Option<f64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    cached: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    shared: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     asked: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,6 +87,8 @@ pub(crate) fn write(
         latency_ms: millis(facts.latency),
         waiting_ms: millis(facts.waited),
         ended: ended.map(unix),
+        cached: facts.answered_by == AnsweredBy::Cache,
+        shared: facts.answered_by == AnsweredBy::Twin,
         asked: reply.and_then(|reply| reply.asked.as_deref()),
         counted_cost: counted.map(|amount| amount.money),
         counted_tokens: counted.map(|amount| amount.tokens),
@@ -135,4 +142,25 @@ fn envelope(e: &ApiError) -> Box<[u8]> {
 pub(super) fn unix(date: SystemTime) -> f64 {
     let since = date.duration_since(UNIX_EPOCH).unwrap_or_default();
     (since.as_secs_f64() * 1e3).round() / 1e3
+}
+
+/// Tells the log of the end of a row.
+pub(super) fn tell_log(tag: &Ticket, result: &Result<Reply, Error>, facts: &Facts) {
+    const TARGET: &str = "openai_bulk::row";
+    match result {
+        Ok(reply) => log::debug!(
+            target: TARGET,
+            {key::LINE} = tag.line, {key::REQUEST_MODEL} = &*tag.asked,
+            {key::RESPONSE_MODEL} = reply.peek.model.as_deref(), {key::ATTEMPT} = facts.attempts,
+            {key::DURATION} = facts.latency.as_secs_f64(), {key::WAIT} = facts.waited.as_secs_f64();
+            "row answered"
+        ),
+        Err(error) => log::debug!(
+            target: TARGET,
+            {key::LINE} = tag.line, {key::REQUEST_MODEL} = &*tag.asked,
+            {key::ATTEMPT} = facts.attempts, {key::WAIT} = facts.waited.as_secs_f64(),
+            {key::ERROR_TYPE} = kind(error).as_str();
+            "row not answered"
+        ),
+    }
 }

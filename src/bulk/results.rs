@@ -1,5 +1,6 @@
 //! Many requests as a blocking iterator.
 
+use super::repeats::Repeats;
 use crate::api::{self, Caller, Request, Response};
 use crate::clock::Stop;
 use crate::dispatch::{Delivered, Facts, HeldBack, Job, Pool, PoolOptions, Progress};
@@ -95,10 +96,13 @@ impl Bulk {
         let hold = caller.dispatcher.clock.hold();
         let spawned = feeder.spawn(move || {
             let _hold = hold;
+            let cache = &caller.dispatcher.cache;
+            let mut repeats = Repeats::new(cache);
             for (index, request) in requests.enumerate() {
                 let index = index as u64;
                 match caller.call(&request) {
-                    Ok(call) => {
+                    Ok(mut call) => {
+                        repeats.number(&mut call, cache);
                         if let Err(job) = intake.push(Job { call, tag: index }) {
                             // It was pulled, so it comes out.
                             intake.fail(job.tag, Error::Cancelled);

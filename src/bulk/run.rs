@@ -5,6 +5,7 @@ use super::earlier::Earlier;
 use super::feeder::{self, Feeding, Ticket};
 use super::input::{DuplicateGuard, Source, check};
 use super::journal::{Fsync, Journal, Known, Options};
+use super::metrics::{Metrics, MetricsFile};
 use super::plan_file::PlanFile;
 use super::record;
 use super::snapshot::{Snapshot, Speed};
@@ -16,6 +17,7 @@ use crate::api::Caller;
 use crate::clock::{Stage, Stop, Time};
 use crate::dispatch::{Delivered, Pool, PoolOptions};
 use crate::error::Error;
+use crate::logs as key;
 use crate::usage::{Amount, Capped, Caps, Money, Most, Purse, Reach, Standing};
 use crate::wire::row::{Format, Row};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -44,6 +46,7 @@ pub struct FileRun {
     left_out: Option<Arc<HashSet<u64>>>,
     leaves_failed: bool,
     keeps_plan: bool,
+    metrics: Option<PathBuf>,
     stop: Stop,
 }
 
@@ -68,6 +71,7 @@ impl FileRun {
             left_out: None,
             leaves_failed: false,
             keeps_plan: false,
+            metrics: None,
             stop: Stop::new(),
         }
     }
@@ -147,6 +151,13 @@ impl FileRun {
         self
     }
 
+    /// Writes how the run stands to this file, as Prometheus reads it: at its start, every
+    /// [`EVERY`](super::metrics::EVERY) and at its end. Default: none.
+    pub fn metrics_file(mut self, path: impl Into<PathBuf>) -> FileRun {
+        self.metrics = Some(path.into());
+        self
+    }
+
     /// Ends the run early. Default: a stop that nobody holds.
     pub fn stop(mut self, stop: &Stop) -> FileRun {
         self.stop = stop.clone();
@@ -174,6 +185,10 @@ impl FileRun {
         if !self.keeps_plan && !journal.is_sink() {
             PlanFile::beside(&self.output).remove()?;
         }
+        let mut metrics = self.metrics.take().map(MetricsFile::new);
+        if let Some(file) = &mut metrics {
+            file.write(&Metrics::new(), Duration::ZERO)?;
+        }
         let (purse, earlier) = self.purse(&journal)?;
         let options = PoolOptions::new(self.window, &self.stop).purse(purse.clone());
         let (pool, intake) = Pool::start(self.caller.dispatcher.clone(), options);
@@ -192,6 +207,7 @@ impl FileRun {
         });
         let now = self.caller.dispatcher.clock.now();
         let mut running = Running {
+            metrics,
             is_streamed_in_order: self.is_ordered && journal.is_sink(),
             run: &self,
             pool,
@@ -367,6 +383,7 @@ impl<'a> Unpriced<'a> {
 /// A run while it goes on.
 struct Running<'a> {
     run: &'a FileRun,
+    metrics: Option<MetricsFile>,
     pool: Pool<Ticket>,
     /// The run's own purse, if it has a cap of its own.
     purse: Option<Arc<Purse>>,
@@ -408,6 +425,7 @@ impl Running<'_> {
                 let snapshot = self.snapshot(now);
                 self.mark(&snapshot);
                 show(&snapshot);
+                self.write_metrics(&snapshot);
             }
             if self.failure.is_none()
                 && let Some(error) = self.feeding.failure()
@@ -426,6 +444,7 @@ impl Running<'_> {
             self.groups.insert(group.clone());
         }
         self.tally.count(&result, &facts);
+        record::tell_log(&tag, &result, &facts);
         if let Ok(reply) = &result {
             let prices = &self.run.caller.dispatcher.prices;
             self.tally.costs.compare(reply, prices, &tag.asked, tag.weight);
@@ -516,6 +535,7 @@ impl Running<'_> {
             done_before: self.feeding.done_before(),
             succeeded: rows.succeeded,
             failed: rows.failed,
+            unsent: rows.unsent(),
             refused: self.tally.attempts.refused,
             cost: self.tally.costs.total,
             unpriced: self.tally.costs.unpriced,
@@ -529,6 +549,26 @@ impl Running<'_> {
             requests_per_minute_limit: limit.and_then(|group| gate.rates(group).0),
             concurrency: limit.and_then(|group| gate.concurrency(group)),
         }
+    }
+
+    /// Writes how the run stands, if that is wanted and due. A file that cannot be written any more
+    /// is no reason to end a run.
+    fn write_metrics(&mut self, now: &Snapshot) {
+        let Some(mut file) = self.metrics.take_if(|file| file.is_due(now.elapsed)) else { return };
+        let mut summary = self.tally.summary(now.elapsed, &self.pool.held_back());
+        summary.rows.total = self.total.unwrap_or_else(|| self.feeding.read());
+        summary.rows.done_before = now.done_before;
+        summary.cost.cap = self.standing().as_ref().map(CapUse::new);
+        summary.rate.limits = self.limits();
+        let _ = file.write(&Metrics::new().summary(&summary).snapshot(now), now.elapsed);
+        self.metrics = Some(file);
+    }
+
+    /// The limits in force, by limit group.
+    fn limits(&self) -> BTreeMap<String, Limit> {
+        let gate = &self.run.caller.dispatcher.gate;
+        let limit = |group: &Arc<str>| (group.to_string(), Limit::new(gate.rates(group)));
+        self.groups.iter().map(limit).collect()
     }
 
     /// Where the purse stands that the run spends from.
@@ -565,7 +605,7 @@ impl Running<'_> {
         summary.rows.total = self.total.unwrap_or_else(|| self.feeding.read());
         let rows = &mut summary.rows;
         rows.not_sent = rows.total.saturating_sub(rows.done_before + rows.succeeded + rows.failed);
-        let rows = summary.rows.succeeded + summary.rows.failed + self.earlier.answers;
+        let rows = summary.rows.sent() + self.earlier.answers;
         let not_sent = summary.rows.not_sent;
         if rows > 0 && summary.cost.unpriced == 0 {
             let spent = summary.cost.total + self.earlier.amount.money;
@@ -583,10 +623,7 @@ impl Running<'_> {
         summary.cost.cap = self.standing().as_ref().map(CapUse::new);
         let prices = &self.run.caller.dispatcher.prices;
         summary.cost.prices_as_of = prices.as_of().map(str::to_owned);
-        for group in &self.groups {
-            let rates = self.run.caller.dispatcher.gate.rates(group);
-            summary.rate.limits.insert(group.to_string(), Limit::new(rates));
-        }
+        summary.rate.limits = self.limits();
         let (changes, dropped) = self.run.caller.dispatcher.gate.journal();
         let since = changes.iter().filter(|change| change.at >= self.started);
         summary.limit_changes = since.map(|c| LimitChange::new(c, self.started)).collect();
@@ -594,6 +631,9 @@ impl Running<'_> {
         let is_sink = self.journal.is_sink();
         if summary.status == Status::Finished {
             self.journal.finish(self.run.is_ordered)?;
+        }
+        if let Some(file) = &mut self.metrics {
+            file.write(&Metrics::new().summary(&summary).ended(summary.status), wall)?;
         }
         if let Some(purse) = self.purse.filter(|_| !is_sink) {
             self.run.end_spending(&purse)?;
@@ -606,7 +646,7 @@ impl Running<'_> {
         if self.journal.unwritten() == 0 || self.journal.retry_flush().is_ok() {
             return error;
         }
-        log::error!(target: "openai_bulk::run", bytes = self.journal.unwritten(); "answers that were paid for could not be written");
+        log::error!(target: "openai_bulk::run", {key::BYTES} = self.journal.unwritten(); "answers that were paid for could not be written");
         error
     }
 }

@@ -19,6 +19,8 @@ pub struct Snapshot {
     pub succeeded: u64,
     /// Rows that failed in this run.
     pub failed: u64,
+    /// Rows that this run answered without sending anything: from the cache, or with another row.
+    pub unsent: u64,
     /// Attempts that the server refused for a rate limit.
     pub refused: u64,
     /// What the answers of this run cost so far, as far as their prices are known.
@@ -55,7 +57,7 @@ impl Snapshot {
     /// are done; with a cap, what will count against it. `None` where that is not known.
     pub fn projected(&self) -> Option<Money> {
         let left = self.total?.saturating_sub(self.done());
-        let made = self.succeeded + self.failed;
+        let made = (self.succeeded + self.failed).saturating_sub(self.unsent);
         if made == 0 || self.unpriced > 0 {
             return None;
         }

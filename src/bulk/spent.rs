@@ -2,6 +2,7 @@
 
 use super::beside::{beside, create, remove};
 use crate::error::Error;
+use crate::logs as key;
 use crate::usage::{Amount, Money};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
@@ -71,7 +72,7 @@ impl SpentFile {
     /// The same before a run without a cap, which begins in any case.
     pub(crate) fn try_set_aside(&self, told: impl FnOnce() -> Result<Amount, Error>) {
         if let Err(error) = self.set_aside(told) {
-            log::warn!(target: "openai_bulk::run", error:% = error; "a later cap may not know of all that was spent");
+            log::warn!(target: "openai_bulk::run", {key::ERROR_MESSAGE}:% = error; "a later cap may not know of all that was spent");
         }
     }
 
@@ -118,7 +119,7 @@ impl SpentFile {
         Ok(move |amount| {
             if let Err(error) = write(&mut file, amount, false) {
                 // The answers are more important, and their own file will say the same.
-                log::warn!(target: "openai_bulk::run", error:% = error; "{} could not be written", path.display());
+                log::warn!(target: "openai_bulk::run", {key::ERROR_MESSAGE}:% = error; "{} could not be written", path.display());
             }
         })
     }

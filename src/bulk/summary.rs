@@ -3,8 +3,8 @@
 use super::distribution::{Distribution, Percentiles};
 use super::{Costs, Timeline};
 use crate::clock::Time;
-use crate::dispatch::{Adjustment, Facts, Held, HeldBack, Reply};
-use crate::error::{Error, TransportErrorKind};
+use crate::dispatch::{Adjustment, AnsweredBy, Facts, Held, HeldBack, Reply};
+use crate::error::{Error, fault_name};
 use crate::wire::answer::RawUsage;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -79,6 +79,10 @@ pub struct Rows {
     pub done_before: u64,
     /// Answered by this run.
     pub succeeded: u64,
+    /// Of those, answered by the cache of answers: nothing was sent.
+    pub from_cache: u64,
+    /// Of those, answered with another row that asked the same at the same time.
+    pub shared: u64,
     /// Failed in this run, lines that are not valid among them.
     pub failed: u64,
     /// Not sent, or not answered for a cause that ended the run: they stay to be done.
@@ -210,6 +214,18 @@ pub struct Tally {
     waiting: Distribution,
 }
 
+impl Rows {
+    /// Rows that this run answered without sending anything.
+    pub fn unsent(&self) -> u64 {
+        self.from_cache + self.shared
+    }
+
+    /// The other rows that this run is done with.
+    pub fn sent(&self) -> u64 {
+        self.succeeded + self.failed - self.unsent()
+    }
+}
+
 impl Tally {
     /// Counts a row that was sent, or failed before it could be.
     pub fn count(&mut self, result: &Result<Reply, Error>, facts: &Facts) {
@@ -222,13 +238,18 @@ impl Tally {
         match result {
             Ok(reply) => {
                 self.rows.succeeded += 1;
+                match facts.answered_by {
+                    AnsweredBy::Cache => self.rows.from_cache += 1,
+                    AnsweredBy::Twin => self.rows.shared += 1,
+                    AnsweredBy::Server => {}
+                }
                 self.costs.answer(reply);
                 // The answers of a batch have neither.
                 if facts.attempts > 0 {
                     self.server.record(facts.latency);
                     self.waiting.record(facts.waited);
                 }
-                if let Some(usage) = &reply.peek.usage {
+                if let Some(usage) = reply.used() {
                     self.tokens.add(usage);
                 }
             }
@@ -271,29 +292,18 @@ impl Tally {
 /// A short, stable name for a failure: the server's code, or its status, or what broke.
 pub fn kind(error: &Error) -> String {
     match error {
-        Error::Api(e) | Error::RateLimit(e) => match e.code.as_ref().or(e.kind.as_ref()) {
-            Some(code) => code.clone(),
-            None => format!("http_{}", e.status),
-        },
+        Error::Api(e) | Error::RateLimit(e) => {
+            fault_name(e.status, e.code.as_deref().or(e.kind.as_deref()))
+        }
         Error::Timeout(_) => "timeout".into(),
         Error::Validation(_) => "invalid_line".into(),
         Error::Decode(_) => "invalid_answer".into(),
         Error::CircuitOpen(_) => "circuit_open".into(),
         Error::OverCap(_) => "over_cap".into(),
         Error::Cancelled => "cancelled".into(),
-        Error::Transport(e) => match e.kind {
-            TransportErrorKind::Resolve => "unknown_host",
-            TransportErrorKind::Connect => "connection_failed",
-            TransportErrorKind::Tls => "tls_failed",
-            TransportErrorKind::Proxy => "proxy_failed",
-            TransportErrorKind::Reset => "connection_broken",
-            TransportErrorKind::Cut => "answer_cut_short",
-            TransportErrorKind::TooLarge => "answer_too_large",
-            TransportErrorKind::Protocol => "not_http",
-            _ => "transport_error",
-        }
-        .into(),
-        Error::Partial(_) | Error::File(_) => "error".into(),
+        Error::Stream(e) => kind(&e.cause),
+        Error::Transport(e) => e.kind.name().into(),
+        Error::Partial(_) | Error::File(_) | Error::Tool(_) => "error".into(),
     }
 }
 

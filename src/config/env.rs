@@ -10,9 +10,9 @@ use super::{dotenv, near, proxies};
 use crate::error::{Error, Result};
 
 /// Variables from one place.
-struct Layer {
-    origin: Origin,
-    vars: BTreeMap<String, String>,
+pub(super) struct Layer {
+    pub(super) origin: Origin,
+    pub(super) vars: BTreeMap<String, String>,
 }
 
 impl Config {
@@ -25,13 +25,7 @@ impl Config {
     ///
     /// If the file cannot be read, or as in [`Config::read`].
     pub fn from_env() -> Result<Config> {
-        let path = Path::new(".env");
-        let mut layers = vec![process(std::env::vars_os())?];
-        // A Python environment may be a folder of this name.
-        if path.exists() && !path.is_dir() {
-            layers.push(file(path)?);
-        }
-        from_layers(&layers)
+        from_layers(&with_env_file(None)?)
     }
 
     /// Reads the environment, then the file at `path`, which is written as `.env` files are.
@@ -40,8 +34,32 @@ impl Config {
     ///
     /// If the file is missing or cannot be read, or as in [`Config::read`].
     pub fn from_env_file(path: impl AsRef<Path>) -> Result<Config> {
-        from_layers(&[process(std::env::vars_os())?, file(path.as_ref())?])
+        from_layers(&with_env_file(Some(path.as_ref()))?)
     }
+}
+
+/// The environment, and the `.env` file at `path`, or else the one in the current folder if there is
+/// one.
+pub(super) fn with_env_file(path: Option<&Path>) -> Result<Vec<Layer>> {
+    let mut layers = vec![environment()?];
+    let usual = Path::new(".env");
+    match path {
+        Some(path) => layers.push(file(path)?),
+        // A Python environment may be a folder of this name.
+        None if usual.exists() && !usual.is_dir() => layers.push(file(usual)?),
+        None => {}
+    }
+    Ok(layers)
+}
+
+/// What the process was given.
+pub(super) fn environment() -> Result<Layer> {
+    process(std::env::vars_os())
+}
+
+/// A variable of the process.
+pub(super) fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
 }
 
 impl Config {
@@ -51,33 +69,60 @@ impl Config {
     /// # Errors
     /// When none is set and the environment names no such folder.
     pub fn find_batch_store(&self) -> Result<PathBuf> {
-        self.batch_store_in(|name| std::env::var_os(name))
+        self.batch_store_in(variable)
+    }
+
+    /// The file that keeps answers: the one that is set, or `openai-bulk/answers.db` in the user's
+    /// cache folder (`XDG_CACHE_HOME`, `~/.cache`; `LOCALAPPDATA` on Windows).
+    ///
+    /// # Errors
+    /// When none is set and the environment names no such folder.
+    pub fn find_cache_file(&self) -> Result<PathBuf> {
+        self.cache_file_in(|name| std::env::var_os(name))
     }
 
     fn batch_store_in(&self, lookup: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf> {
-        if let Some(path) = self.get_batch_store() {
-            return Ok(path.to_owned());
-        }
-        let folder = |name: &str| lookup(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let state = if cfg!(windows) {
-            folder("LOCALAPPDATA")
-        } else {
-            let home = || Some(folder("HOME")?.join(".local/state"));
-            folder("XDG_STATE_HOME").or_else(home)
-        };
-        match state {
-            Some(state) => Ok(state.join("openai-bulk").join("batches.db")),
-            None => Err(Error::invalid(
+        let usual =
+            || Some(user_folder(lookup, "XDG_STATE_HOME", ".local/state")?.join("batches.db"));
+        self.get_batch_store().map(Path::to_owned).or_else(usual).ok_or_else(|| {
+            Error::invalid(
                 "OPENAI_BATCH_STORE",
                 "missing, and the environment names no folder for the state of programs; name a \
                  file (--store FILE)",
-            )),
-        }
+            )
+        })
+    }
+
+    fn cache_file_in(&self, lookup: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf> {
+        let usual = || Some(user_folder(lookup, "XDG_CACHE_HOME", ".cache")?.join("answers.db"));
+        self.get_cache_file().map(Path::to_owned).or_else(usual).ok_or_else(|| {
+            Error::invalid(
+                "OPENAI_CACHE_FILE",
+                "missing, and the environment names no folder for caches; name a file \
+                 (--cache-file FILE)",
+            )
+        })
     }
 }
 
+/// Our folder among those that a user has for one purpose: the one that a variable names, or the
+/// usual one.
+fn user_folder(
+    lookup: impl Fn(&str) -> Option<OsString>,
+    variable: &str,
+    usual: &str,
+) -> Option<PathBuf> {
+    let folder = |name: &str| lookup(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let all = if cfg!(windows) {
+        folder("LOCALAPPDATA")
+    } else {
+        folder(variable).or_else(|| Some(folder("HOME")?.join(usual)))
+    };
+    Some(all?.join("openai-bulk"))
+}
+
 /// A layer goes before those that follow it.
-fn from_layers(layers: &[Layer]) -> Result<Config> {
+pub(super) fn from_layers(layers: &[Layer]) -> Result<Config> {
     let mut config = Config::read_from(|name| {
         let layer =
             layers.iter().find(|l| l.vars.get(name).is_some_and(|v| !v.trim().is_empty()))?;
@@ -87,6 +132,13 @@ fn from_layers(layers: &[Layer]) -> Result<Config> {
         let near = layer.vars.keys().filter_map(|name| near::warning(name));
         config.warnings.extend(near.map(|text| format!("{text} ({})", layer.origin)));
     }
+    config.files = layers
+        .iter()
+        .filter_map(|layer| match &layer.origin {
+            Origin::File(path) => Some(path.clone()),
+            _ => None,
+        })
+        .collect();
     config.warnings.extend(config.exposure());
     Ok(config)
 }
@@ -229,7 +281,7 @@ mod tests {
 }
 
 #[cfg(all(test, unix))]
-mod state_folder {
+mod folders {
     use super::*;
 
     #[test]
@@ -248,5 +300,23 @@ mod state_folder {
         assert_eq!(found(new(), &[home, state]).as_deref(), Some("/state/openai-bulk/batches.db"));
         assert_eq!(found(new(), &[home, ("XDG_STATE_HOME", "relative")]).as_deref(), Some(usual));
         assert_eq!(found(new(), &[]), None);
+    }
+
+    #[test]
+    fn kept_answers_lie_where_the_user_says_or_in_the_cache_folder() {
+        let found = |config: Config, vars: &[(&str, &str)]| {
+            let lookup = |name: &str| {
+                vars.iter().find(|(each, _)| *each == name).map(|(_, value)| OsString::from(value))
+            };
+            config.cache_file_in(lookup).map(|path| path.display().to_string()).ok()
+        };
+        let (home, cache) = (("HOME", "/home/u"), ("XDG_CACHE_HOME", "/cache"));
+        let named = Config::new().cache_file("x.db");
+        assert_eq!(found(named, &[home]).as_deref(), Some("x.db"));
+        let usual = "/home/u/.cache/openai-bulk/answers.db";
+        assert_eq!(found(Config::new(), &[home]).as_deref(), Some(usual));
+        let other = found(Config::new(), &[home, cache]);
+        assert_eq!(other.as_deref(), Some("/cache/openai-bulk/answers.db"));
+        assert_eq!(found(Config::new(), &[]), None);
     }
 }

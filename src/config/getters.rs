@@ -9,8 +9,10 @@ use super::endpoint::Endpoint;
 use super::key::ApiKey;
 use super::proxies::Proxies;
 use super::values::{Config, Origin};
+use crate::cache::Access;
 use crate::error::{Error, Result};
 use crate::hybrid::Thresholds;
+use crate::transport::Patience;
 use crate::usage::{Caps, Prices};
 
 /// Where the key is to be taken from.
@@ -50,10 +52,21 @@ impl Config {
             return KeySource::Key(key, "AZURE_OPENAI_API_KEY");
         }
         match (&v.api_key, &v.api_key_file) {
-            (Some(_), Some(path)) if from_file > from_key => KeySource::File(path),
+            (Some(_), Some(path)) if self.goes_before(&from_file, &from_key) => {
+                KeySource::File(path)
+            }
             (Some(key), _) => KeySource::Key(key, "OPENAI_API_KEY"),
             (None, Some(path)) => KeySource::File(path),
             (None, None) => KeySource::None,
+        }
+    }
+
+    /// Whether a value from `one` hides one from `other`; of two files, that which is read first.
+    fn goes_before(&self, one: &Origin, other: &Origin) -> bool {
+        let place = |path| self.files.iter().position(|file| file == path);
+        match (one, other) {
+            (Origin::File(one), Origin::File(other)) => place(one) < place(other),
+            (one, other) => one > other,
         }
     }
 
@@ -118,6 +131,12 @@ impl Config {
     /// How long connecting may take; no default is longer than an attempt.
     pub fn get_connect_timeout(&self) -> Duration {
         self.values.connect_timeout.min(self.get_timeout())
+    }
+
+    /// How long a server may be silent while it streams; no default is longer than an attempt.
+    pub fn get_patience(&self) -> Patience {
+        let first_byte = self.values.first_byte.min(self.get_timeout());
+        Patience { first_byte, idle: self.values.idle.min(self.values.deadline) }
     }
 
     /// Certificates in PEM form to trust besides those of the system.
@@ -230,6 +249,31 @@ impl Config {
     /// How long the circuit may stay open before the run is stopped.
     pub fn get_circuit_patience(&self) -> Duration {
         self.values.circuit_patience
+    }
+
+    /// What the cache of answers may be used for.
+    pub fn get_cache(&self) -> Access {
+        self.values.cache.as_deref().and_then(Access::from_name).unwrap_or_default()
+    }
+
+    /// The file that keeps answers, if one is set; see [`Config::find_cache_file`].
+    pub fn get_cache_file(&self) -> Option<&Path> {
+        self.values.cache_file.as_deref()
+    }
+
+    /// The most that the kept answers may take, in bytes.
+    pub fn get_cache_max_size(&self) -> u64 {
+        self.values.cache_max_size
+    }
+
+    /// How long an answer is kept.
+    pub fn get_cache_max_age(&self) -> Duration {
+        self.values.cache_max_age
+    }
+
+    /// Whether rows of a run that ask the same are one request.
+    pub fn get_coalesce(&self) -> bool {
+        self.values.coalesce.as_deref() == Some("on")
     }
 
     /// The first wait before the state of a batch is asked for.

@@ -16,14 +16,30 @@ pub(super) fn warning(name: &str) -> Option<String> {
     if !ours || find(name).is_some() {
         return None;
     }
-    let meant = OTHER_NAMES.iter().find(|(other, _)| *other == name).map(|(_, meant)| *meant);
-    let meant = meant.or_else(|| nearest(name))?;
+    let meant = meant(name)?;
     Some(format!("{name} is not read; was {meant} meant?"))
 }
 
+/// The setting that a name which is none was most likely meant for.
+pub(super) fn meant(name: &str) -> Option<&'static str> {
+    let other = OTHER_NAMES.iter().find(|(other, _)| *other == name).map(|(_, meant)| *meant);
+    other.or_else(|| nearest(name))
+}
+
 fn nearest(name: &str) -> Option<&'static str> {
-    let near = settings().iter().map(|s| (distance(name, s.name), s.name));
-    near.filter(|(distance, _)| *distance <= 2).min().map(|(_, name)| name)
+    nearest_of(name, settings().iter().map(|setting| setting.name))
+}
+
+/// The one of `names` that differs from `name` in two characters at most, and in the fewest.
+///
+/// ```
+/// use openai_bulk::config::nearest_of;
+/// assert_eq!(nearest_of("gpt4o-mini", ["gpt-4o", "gpt-4o-mini"]), Some("gpt-4o-mini"));
+/// assert_eq!(nearest_of("llama", ["gpt-4o", "gpt-4o-mini"]), None);
+/// ```
+pub fn nearest_of<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let near = names.into_iter().map(|each| (distance(name, each), each));
+    near.filter(|(distance, _)| *distance <= 2).min().map(|(_, each)| each)
 }
 
 /// How many characters must be added, dropped or changed, or neighbours swapped, to turn one name

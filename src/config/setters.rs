@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::key::ApiKey;
+use super::near::meant;
 use super::proxies::Proxies;
 use super::table::find;
 use super::values::{Config, Origin};
+use crate::cache::Access;
 use crate::error::{Error, Result};
 use crate::usage::Money;
 
@@ -20,7 +22,9 @@ impl Config {
     /// If there is no setting of this name, or the text is not allowed for it.
     pub fn set(mut self, name: &str, text: &str) -> Result<Config> {
         let Some(setting) = find(name) else {
-            return Err(Error::invalid(name, "there is no setting of this name"));
+            let hint = meant(name).map(|near| format!("; did you mean {near}?"));
+            let message = format!("there is no setting of this name{}", hint.unwrap_or_default());
+            return Err(Error::invalid(name, message));
         };
         (setting.slot)(&mut self.values)
             .put(text)
@@ -99,6 +103,22 @@ impl Config {
     /// the official Python SDK, for many connections at once.
     pub fn connect_timeout(self, timeout: Duration) -> Config {
         self.put("OPENAI_CONNECT_TIMEOUT", |v| v.connect_timeout = timeout)
+    }
+
+    /// How long the first byte of a streamed answer may take; it is never more than one attempt may.
+    ///
+    /// `OPENAI_STREAM_FIRST_BYTE_TIMEOUT`. Default: 10m. Unit: duration. Source: own choice, that of
+    /// `OPENAI_TIMEOUT`, since a model may think before it writes.
+    pub fn stream_first_byte_timeout(self, timeout: Duration) -> Config {
+        self.put("OPENAI_STREAM_FIRST_BYTE_TIMEOUT", |v| v.first_byte = timeout)
+    }
+
+    /// How long a streamed answer may pause; while it goes on, only the deadline ends it.
+    ///
+    /// `OPENAI_STREAM_IDLE_TIMEOUT`. Default: 5m. Unit: duration. Source: own choice, a model may
+    /// think between two words.
+    pub fn stream_idle_timeout(self, timeout: Duration) -> Config {
+        self.put("OPENAI_STREAM_IDLE_TIMEOUT", |v| v.idle = timeout)
     }
 
     /// Certificates in PEM form to trust besides those of the system.
@@ -268,6 +288,46 @@ impl Config {
     /// `OPENAI_CIRCUIT_PATIENCE`. Default: 5m. Unit: duration. Source: own choice.
     pub fn circuit_patience(self, patience: Duration) -> Config {
         self.put("OPENAI_CIRCUIT_PATIENCE", |v| v.circuit_patience = patience)
+    }
+
+    /// Whether answers are kept on this machine, so that the same request is never paid for twice.
+    ///
+    /// `OPENAI_CACHE`. Default: off. Unit: text. Source: own choice.
+    pub fn cache(self, access: Access) -> Config {
+        self.put("OPENAI_CACHE", |v| v.cache = Some(access.name().into()))
+    }
+
+    /// The file that keeps answers; without it, one in the user's cache folder.
+    ///
+    /// `OPENAI_CACHE_FILE`. Default: none. Unit: path. Source: own choice.
+    pub fn cache_file(self, path: impl Into<PathBuf>) -> Config {
+        self.put("OPENAI_CACHE_FILE", |v| v.cache_file = Some(path.into()))
+    }
+
+    /// The most that the kept answers may take; those that were not used for the longest time go
+    /// first.
+    ///
+    /// `OPENAI_CACHE_MAX_SIZE`. Default: 4GiB. Unit: bytes. Source: own choice: a million chat
+    /// answers.
+    pub fn cache_max_size(self, bytes: u64) -> Config {
+        self.put("OPENAI_CACHE_MAX_SIZE", |v| v.cache_max_size = bytes)
+    }
+
+    /// How long an answer is kept.
+    ///
+    /// `OPENAI_CACHE_MAX_AGE`. Default: 720h. Unit: duration. Source: own choice: 30 days, because
+    /// the model behind a name may change.
+    pub fn cache_max_age(self, age: Duration) -> Config {
+        self.put("OPENAI_CACHE_MAX_AGE", |v| v.cache_max_age = age)
+    }
+
+    /// Whether rows of a run that ask the same are one request: what is in flight is sent once, and
+    /// all have its answer.
+    ///
+    /// `OPENAI_COALESCE`. Default: off. Unit: text. Source: own choice.
+    pub fn coalesce(self, is_coalescing: bool) -> Config {
+        let text = if is_coalescing { "on" } else { "off" };
+        self.put("OPENAI_COALESCE", |v| v.coalesce = Some(text.into()))
     }
 
     /// The first wait before the state of a batch is asked for; later ones are longer.

@@ -113,6 +113,22 @@ static SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        name: "OPENAI_STREAM_FIRST_BYTE_TIMEOUT",
+        default: "10m",
+        unit: "duration",
+        help: "How long the first byte of a streamed answer may take.",
+        source: "own choice: that of OPENAI_TIMEOUT, since a model may think before it writes",
+        slot: |v| Slot::Time { at: &mut v.first_byte, min: MS.saturating_mul(10), max: DAY },
+    },
+    Setting {
+        name: "OPENAI_STREAM_IDLE_TIMEOUT",
+        default: "5m",
+        unit: "duration",
+        help: "How long a streamed answer may pause; while it goes on, only OPENAI_DEADLINE ends it.",
+        source: "own choice: a model may think between two words",
+        slot: |v| Slot::Time { at: &mut v.idle, min: MS.saturating_mul(10), max: DAY },
+    },
+    Setting {
         name: "OPENAI_CA_FILE",
         default: "none",
         unit: "path",
@@ -315,6 +331,53 @@ static SETTINGS: &[Setting] = &[
         help: "How long the circuit may stay open before the run is stopped.",
         source: OWN,
         slot: |v| Slot::Time { at: &mut v.circuit_patience, min: Duration::ZERO, max: DAY },
+    },
+    Setting {
+        name: "OPENAI_CACHE",
+        default: "off",
+        unit: "text",
+        help: "Whether answers are kept on this machine, so that the same request is never paid for \
+               twice; read-only takes what is there and adds nothing.",
+        source: OWN,
+        slot: |v| Slot::Choice(&mut v.cache, &["off", "on", "read-only"]),
+    },
+    Setting {
+        name: "OPENAI_CACHE_FILE",
+        default: "none",
+        unit: "path",
+        help: "The file that keeps answers; without it, one in the user's cache folder.",
+        source: OWN,
+        slot: |v| Slot::Path(&mut v.cache_file),
+    },
+    Setting {
+        name: "OPENAI_CACHE_MAX_SIZE",
+        default: "4GiB",
+        unit: "bytes",
+        help: "The most that the kept answers may take; those that were not used for the longest \
+               time go first.",
+        source: "own choice: a million chat answers",
+        slot: |v| Slot::Size { at: &mut v.cache_max_size, min: 1 << 20, max: 1 << 40 },
+    },
+    Setting {
+        name: "OPENAI_CACHE_MAX_AGE",
+        default: "720h",
+        unit: "duration",
+        help: "How long an answer is kept.",
+        source: "own choice: 30 days, because the model behind a name may change",
+        slot: |v| Slot::Time {
+            at: &mut v.cache_max_age,
+            min: SECOND,
+            max: DAY.saturating_mul(3_650),
+        },
+    },
+    Setting {
+        name: "OPENAI_COALESCE",
+        default: "off",
+        unit: "text",
+        help: "Whether rows of a run that ask the same are one request: what is in flight is sent \
+               once, and all have its answer.",
+        source: OWN,
+        slot: |v| Slot::Choice(&mut v.coalesce, &["off", "on"]),
     },
     Setting {
         name: "OPENAI_BATCH_POLL_INTERVAL",

@@ -30,6 +30,7 @@ pub struct Config {
     pub(super) origins: BTreeMap<&'static str, Origin>,
     pub(super) proxies: Proxies,
     pub(super) warnings: Vec<String>,
+    pub(super) files: Vec<Arc<Path>>,
 }
 
 /// The bare values; the table of settings holds their defaults and ranges.
@@ -44,6 +45,8 @@ pub(super) struct Values {
     pub(super) timeout: Duration,
     pub(super) deadline: Duration,
     pub(super) connect_timeout: Duration,
+    pub(super) first_byte: Duration,
+    pub(super) idle: Duration,
     pub(super) ca_file: Option<PathBuf>,
     pub(super) max_answer_size: u64,
     pub(super) api_type: Option<String>,
@@ -68,6 +71,11 @@ pub(super) struct Values {
     pub(super) circuit_failure_share: f64,
     pub(super) circuit_min_calls: u64,
     pub(super) circuit_patience: Duration,
+    pub(super) cache: Option<String>,
+    pub(super) cache_file: Option<PathBuf>,
+    pub(super) cache_max_size: u64,
+    pub(super) cache_max_age: Duration,
+    pub(super) coalesce: Option<String>,
     pub(super) batch_poll_interval: Duration,
     pub(super) batch_max_requests: u64,
     pub(super) batch_max_bytes: u64,
@@ -84,13 +92,14 @@ pub(super) struct Values {
     pub(super) auto_allow_double: Option<String>,
 }
 
-/// Where a value came from; a later one goes before an earlier one.
+/// Where a value came from; a later one goes before an earlier one, and of two files that which
+/// [`Config::files`] names first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Origin {
     /// Nobody set it.
     Default,
-    /// A `.env` file.
+    /// A file of settings, or a `.env` file.
     File(Arc<Path>),
     /// The environment of the process.
     Environment,
@@ -149,6 +158,7 @@ impl Config {
             origins: BTreeMap::new(),
             proxies: Proxies::default(),
             warnings: Vec::new(),
+            files: Vec::new(),
         }
     }
 
@@ -206,6 +216,11 @@ impl Config {
     /// a file would send to a stranger.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// The files that settings were read from; the first goes before those that follow it.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|path| &**path)
     }
 
     /// Stores a value that the caller has set.

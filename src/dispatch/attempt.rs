@@ -2,9 +2,10 @@
 
 use super::gate::{Permit, Settlement, Spent};
 use super::judge::{self, Bad, Finding, Judged, What};
-use super::{Call, Dispatcher, Event, secret};
+use super::{Call, Dispatcher, Event, receive, secret};
 use crate::clock::{Stop, Time};
 use crate::error::{Error, Timeout, TimeoutStage, TransportError};
+use crate::logs as key;
 use crate::policy::breaker::Verdict;
 use crate::policy::retry::{self, Decision, Tally, Why};
 use crate::transport::{Answer, Exchange};
@@ -61,6 +62,24 @@ pub struct Facts {
     pub latency: Duration,
     /// From when it first asked to be admitted to its end, less the time in exchanges.
     pub waited: Duration,
+    /// Who answered it, if somebody did.
+    pub answered_by: AnsweredBy,
+    /// What the answer would have cost, if it was not paid for, as far as its price is known.
+    pub saved: Money,
+}
+
+/// Who answered a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AnsweredBy {
+    /// The server, which was asked for it.
+    #[default]
+    Server,
+    /// The cache of answers: nothing was sent, and nothing is paid.
+    Cache,
+    /// The server, which was asked once for several calls that were the same. This is one of those
+    /// for which nothing was sent, and nothing is paid.
+    Twin,
 }
 
 /// What a call has been through so far.
@@ -143,6 +162,7 @@ impl History {
             hedges: self.hedges,
             latency: self.latency,
             waited: now.since(self.asked).saturating_sub(self.exchanging),
+            ..Facts::default()
         }
     }
 
@@ -218,20 +238,46 @@ pub(crate) fn attempt(
     stop: &Stop,
 ) -> Step {
     let began = begin(dispatcher, call, history);
-    let timeout = dispatcher.timeout.min(history.deadline().since(began));
-    let exchange = Exchange {
-        method: call.method,
-        url: &call.url,
-        headers: &dispatcher.headers,
-        body: &call.body,
-        timeout,
-        stop,
-    };
+    let timeout = time(dispatcher, call, history.deadline().since(began));
+    let (result, limit) = exchange(dispatcher, call, timeout, stop);
+    finish(dispatcher, call, history, permit, (began, limit), result)
+}
+
+/// The time that an attempt has, of what is `left` for the call. A stream takes as long as it is
+/// alive.
+pub(super) fn time(dispatcher: &Dispatcher, call: &Call, left: Duration) -> Duration {
+    if call.is_streamed { left } else { dispatcher.timeout.min(left) }
+}
+
+/// What is sent in an attempt.
+pub(super) fn request<'a>(
+    dispatcher: &'a Dispatcher,
+    call: &'a Call,
+    timeout: Duration,
+    stop: &'a Stop,
+) -> Exchange<'a> {
+    let headers = &dispatcher.headers;
+    Exchange { method: call.method, url: &call.url, headers, body: &call.body, timeout, stop }
+}
+
+/// Does the exchange of an attempt, and tells the time that it was allowed to take.
+pub(super) fn exchange(
+    dispatcher: &Dispatcher,
+    call: &Call,
+    timeout: Duration,
+    stop: &Stop,
+) -> (Result<Answer, TransportError>, Duration) {
+    let exchange = request(dispatcher, call, timeout, stop);
+    if call.is_streamed {
+        let result = receive::gather(dispatcher, &exchange);
+        let limit = receive::allowed(&result, dispatcher.patience, timeout);
+        return (result, limit);
+    }
     let result = match &call.transfer {
         None => dispatcher.transport.exchange(&exchange),
         Some(transfer) => dispatcher.transport.transfer(&exchange, transfer),
     };
-    finish(dispatcher, call, history, permit, (began, timeout), result)
+    (result, timeout)
 }
 
 /// Counts an attempt that is about to be made, and tells when it began.
@@ -286,11 +332,13 @@ pub(super) fn conclude(
     let Outcome { judged, ended, latency, exchanging, timeout } = outcome;
     history.latency = latency;
     history.exchanging += exchanging;
+    log_attempt(call, history.attempts, &judged, latency);
     let Judged { report, request_id, finding } = judged;
     match finding {
         Finding::Good { status, body, peek } => {
             dispatcher.tell(&Event::Answered { group: &call.group, latency });
             let facts = history.facts(ended);
+            dispatcher.keep(call, status, request_id.as_deref(), &body);
             let cost = cost_of_answer(&dispatcher.prices, &peek, &call.model, false);
             let asked = peek.model.is_none().then(|| call.model.clone());
             let counted = counted(call, &peek, cost.as_ref());
@@ -307,6 +355,44 @@ pub(super) fn conclude(
             })))
         }
         Finding::Bad(bad) => next(dispatcher, call, history, bad, request_id, timeout),
+    }
+}
+
+/// One record for each attempt; nothing of it is made where nobody listens.
+#[inline(never)] // What it needs is not on the stack of those that are not told.
+fn log_attempt(call: &Call, attempt: u32, judged: &Judged, latency: Duration) {
+    const TARGET: &str = "openai_bulk::attempt";
+    if !log::log_enabled!(target: TARGET, log::Level::Debug) {
+        return;
+    }
+    let (operation, server) = (key::operation(&call.url), key::host(&call.url));
+    let (model, id) = (&*call.model, judged.request_id.as_deref());
+    let seconds = latency.as_secs_f64();
+    match &judged.finding {
+        Finding::Good { status, peek, .. } => {
+            let usage = peek.usage.as_ref();
+            log::debug!(
+                target: TARGET,
+                {key::OPERATION} = operation, {key::REQUEST_MODEL} = model,
+                {key::RESPONSE_MODEL} = peek.model.as_deref(), {key::SERVER} = server,
+                {key::STATUS} = status, {key::ATTEMPT} = attempt, {key::DURATION} = seconds,
+                {key::INPUT_TOKENS} = usage.map(|usage| usage.input),
+                {key::OUTPUT_TOKENS} = usage.map(|usage| usage.output),
+                {key::REQUEST_ID} = id;
+                "answered"
+            );
+        }
+        Finding::Bad(bad) => {
+            let (kind, cause) = (bad.kind(), bad.cause());
+            log::debug!(
+                target: TARGET,
+                {key::OPERATION} = operation, {key::REQUEST_MODEL} = model, {key::SERVER} = server,
+                {key::STATUS} = bad.status(), {key::ATTEMPT} = attempt, {key::DURATION} = seconds,
+                {key::ERROR_TYPE} = &*kind, {key::ERROR_MESSAGE} = cause.as_str(),
+                {key::REQUEST_ID} = id;
+                "failed"
+            );
+        }
     }
 }
 
@@ -412,7 +498,7 @@ fn next(
     match decision {
         Decision::Retry { after } => {
             let is_refusal = bad.is_refusal();
-            log::debug!(target: "openai_bulk::retry", attempt = attempts, wait_ms = after.as_millis() as u64, cause = cause.as_str(); "retrying");
+            log::debug!(target: "openai_bulk::retry", {key::GROUP} = group, {key::ATTEMPT} = attempts, {key::WAIT} = after.as_secs_f64(), {key::ERROR_TYPE} = &*bad.kind(), {key::ERROR_MESSAGE} = cause.as_str(); "retrying");
             dispatcher.tell(&Event::Retrying {
                 group,
                 attempt: attempts,
@@ -436,7 +522,7 @@ fn relieve(dispatcher: &Dispatcher, history: &mut History) -> Step {
     let gate = &dispatcher.gate;
     let ceiling = gate.in_flight().max(1).min(gate.ceiling());
     if ceiling < gate.ceiling() {
-        log::warn!(target: "openai_bulk::gate", max_concurrency = ceiling; "the machine has no room for more connections: fewer requests at once from here on");
+        log::warn!(target: "openai_bulk::gate", {key::MAX_CONCURRENCY} = ceiling; "the machine has no room for more connections: fewer requests at once from here on");
         gate.set_ceiling(ceiling);
     }
     history.attempts -= 1;

@@ -1,3 +1,4 @@
+use crate::cache::{Cache, Key, Request, Sample};
 use crate::transport::{Method, Transfer};
 use crate::usage::{Money, Most, Prices, Reach, Weight, weigh};
 use std::sync::{Arc, OnceLock};
@@ -27,6 +28,13 @@ pub struct Call {
     /// Whether it is given up where the server may have done it without our having the answer: for
     /// what must not be done twice. Default: no.
     pub is_once: bool,
+    /// Whether its body asks for a stream. Default: no.
+    pub is_streamed: bool,
+    /// Which answer to its request it asks for; `None` if no other than one of its own will do. Only
+    /// where there is one, its answer is kept, or shared with others. Default: none.
+    pub sample: Option<Sample>,
+    /// Its request, once somebody has asked; none of which the answer is never kept.
+    pub(super) request: OnceLock<Option<Request>>,
     /// What it may use at most, once somebody has asked.
     pub(super) most: OnceLock<Box<Most>>,
 }
@@ -36,7 +44,7 @@ impl Call {
     pub fn new(method: Method, url: Arc<str>, body: impl Into<Box<[u8]>>, group: Arc<str>) -> Call {
         let body = body.into();
         let weight = if body.is_empty() { Weight::default() } else { weigh(&body) };
-        let (model, most) = (group.clone(), OnceLock::new());
+        let (model, most, request) = (group.clone(), OnceLock::new(), OnceLock::new());
         Call {
             method,
             url,
@@ -47,6 +55,9 @@ impl Call {
             deadline: None,
             transfer: None,
             is_once: false,
+            is_streamed: false,
+            sample: None,
+            request,
             most,
         }
     }
@@ -75,6 +86,33 @@ impl Call {
     pub fn once(mut self) -> Call {
         self.is_once = true;
         self
+    }
+
+    /// The same call, whose body asks for a stream. Sent like any other, its answer is the reply that
+    /// the stream makes together.
+    pub fn streamed(mut self) -> Call {
+        self.is_streamed = true;
+        self
+    }
+
+    /// The same call, whose answer may be one that is kept or shared.
+    pub fn sampled(mut self, sample: Option<Sample>) -> Call {
+        self.sample = sample;
+        self
+    }
+
+    /// What is asked, if its answer may be kept. It is found out once, at the first time.
+    pub(crate) fn request(&self, cache: &Cache) -> Option<Request> {
+        self.sample?;
+        let is_plain = self.method == Method::Post && self.transfer.is_none() && !self.is_once;
+        *self
+            .request
+            .get_or_init(|| if is_plain { cache.request(&self.url, &self.body) } else { None })
+    }
+
+    /// What its answer is kept under, if it is.
+    pub(super) fn key(&self, cache: &Cache) -> Option<Key> {
+        Some(self.request(cache)?.sample(self.sample?))
     }
 
     /// What the call may use at most; see [`Reach`]. It is found out once, at the first time.

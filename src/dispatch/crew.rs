@@ -7,10 +7,11 @@ use super::hedge::{Hedger, Race};
 use super::mailbox::Mailbox;
 use super::meter::{Held, Meter};
 use super::pool::{Delivered, Job};
+use super::twins::Twins;
 use super::{Dispatcher, Facts};
 use crate::clock::{Hold, Signal, Stage, Stop, Time};
 use crate::error::{Error, TransportError, TransportErrorKind};
-use crate::transport::Exchange;
+use crate::logs as key;
 use crate::usage::Purse;
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use parking_lot::Mutex;
@@ -32,6 +33,8 @@ pub(super) struct Shared<T: Send + 'static> {
     pub(super) feed: Mutex<Feed<T>>,
     pub(super) crew: Mutex<Crew<T>>,
     pub(super) jobs: Receiver<Job<T>>,
+    /// Jobs that wait for what becomes of another one.
+    pub(super) twins: Mutex<Twins<T>>,
     /// Jobs inside, in the sense of the window.
     pub(super) inside: AtomicUsize,
     /// Raised when there is room in the window again.
@@ -141,6 +144,7 @@ impl<T: Send + 'static> Shared<T> {
         for job in self.jobs.try_iter() {
             let _ = results.send(cancelled(job.tag));
         }
+        self.cancel_twins(results);
     }
 
     /// The next call that may be sent now.
@@ -148,20 +152,11 @@ impl<T: Send + 'static> Shared<T> {
         let mut feed = self.feed.lock();
         self.take_in(&mut feed);
         if self.is_closing() {
-            for pending in feed.clear() {
-                let facts = pending.history.map(|h| h.facts(now)).unwrap_or_default();
-                let _ = results.send(Delivered {
-                    tag: pending.tag,
-                    result: Err(Error::Cancelled),
-                    facts,
-                });
-            }
-            if feed.in_flight == 0 {
-                return Take::Done;
-            }
-            return Take::Wait { until: None, held: Held::Server };
+            return self.give_back(&mut feed, now, results);
         }
+        let mut alone = Vec::new();
         let mut deliver = |pending: Box<Pending<T>>, error: Error| {
+            alone.extend(self.twins_of(&pending.call));
             let facts = pending.history.map(|h| h.facts(now)).unwrap_or_default();
             // An open circuit is that of one limit group.
             let is_fatal = error.is_fatal_for_run() && !matches!(error, Error::CircuitOpen(_));
@@ -176,8 +171,15 @@ impl<T: Send + 'static> Shared<T> {
         if feed.is_hopeless() && !self.is_ended.swap(true, SeqCst) {
             self.room.raise();
         }
+        let has_news = !alone.is_empty();
+        alone.into_iter().for_each(|job| feed.push(job));
+        if has_news {
+            self.dispatcher.gate.signal().raise();
+        }
         // The cap has just ended the work: what waits comes out now.
-        if matches!(take, Take::Wait { held: Held::Cap, .. }) && self.is_ended.load(SeqCst) {
+        let is_capped = matches!(take, Take::Wait { held: Held::Cap, .. });
+        let is_going = matches!(take, Take::Go(..));
+        if has_news && !is_going || is_capped && self.is_ended.load(SeqCst) {
             drop(feed);
             return self.take(now, results, is_pacer);
         }
@@ -197,6 +199,20 @@ impl<T: Send + 'static> Shared<T> {
             _ => {}
         }
         take
+    }
+
+    /// Gives back all that waits, because nothing more is sent.
+    fn give_back(&self, feed: &mut Feed<T>, now: Time, results: &Sender<Delivered<T>>) -> Take<T> {
+        for pending in feed.clear() {
+            let facts = pending.history.map(|h| h.facts(now)).unwrap_or_default();
+            let result = Err(Error::Cancelled);
+            let _ = results.send(Delivered { tag: pending.tag, result, facts });
+        }
+        self.cancel_twins(results);
+        if feed.in_flight == 0 {
+            return Take::Done;
+        }
+        Take::Wait { until: None, held: Held::Server }
     }
 
     fn take_in(&self, feed: &mut Feed<T>) {
@@ -231,7 +247,7 @@ impl<T: Send + 'static> Shared<T> {
             drop(seat);
             if race.join() {
                 hedger.spend(&race.call.group);
-                log::debug!(target: "openai_bulk::hedge", limit_group = &*race.call.group; "a request takes long and is sent a second time");
+                log::debug!(target: "openai_bulk::hedge", {key::GROUP} = &*race.call.group; "a request takes long and is sent a second time");
                 self.feed.lock().in_flight += 1;
                 self.hand_over(Load::Second(race), permit, results);
             }
@@ -260,7 +276,7 @@ impl<T: Send + 'static> Shared<T> {
             Ok(thread) => self.crew.lock().all.push(thread),
             Err(error) => {
                 let most = self.crew.lock().all.len().max(1);
-                log::warn!(target: "openai_bulk::pool", max_concurrency = most, error:% = error; "no more threads can be started: fewer requests at once from here on");
+                log::warn!(target: "openai_bulk::pool", {key::MAX_CONCURRENCY} = most, {key::ERROR_MESSAGE}:% = error; "no more threads can be started: fewer requests at once from here on");
                 self.dispatcher.gate.set_ceiling(most);
                 // The call was admitted: it is sent from here, and the others wait for it once.
                 if let Some(Order::Send(assignment)) = mailbox.try_take() {
@@ -339,11 +355,14 @@ impl<T: Send + 'static> Shared<T> {
                 let history = pending.history(&self.dispatcher, now);
                 let (result, facts) = (*result, history.facts(now));
                 let is_fatal = matches!(&result, Err(error) if error.is_fatal_for_run());
+                let has_news = self.end_waiting(&pending.call, &result, &mut feed, results);
                 // Sent under the lock: when nothing is in flight, everything is out.
                 let _ = results.send(Delivered { tag: pending.tag, result, facts });
                 drop(feed);
                 if is_fatal {
                     self.end();
+                } else if has_news {
+                    self.dispatcher.gate.signal().raise();
                 }
             }
         }
@@ -372,15 +391,9 @@ impl<T: Send + 'static> Shared<T> {
         let dispatcher = &*self.dispatcher;
         let attempt = AssertUnwindSafe(|| {
             let times = race.start(dispatcher)?;
-            let result = dispatcher.transport.exchange(&Exchange {
-                method: race.call.method,
-                url: &race.call.url,
-                headers: &dispatcher.headers,
-                body: &race.call.body,
-                timeout: times.1,
-                stop: &race.stop,
-            });
-            Some(attempt::weigh(dispatcher, permit, times, result))
+            let (began, timeout) = times;
+            let (result, limit) = attempt::exchange(dispatcher, &race.call, timeout, &race.stop);
+            Some(attempt::weigh(dispatcher, permit, (began, limit), result))
         });
         let mut outcome = match catch_unwind(attempt) {
             Ok(Some(outcome)) => outcome,
@@ -452,7 +465,7 @@ fn panicked() -> Step {
     Step::Done(Box::new(Err(Error::Transport(Box::new(error)))))
 }
 
-fn cancelled<T>(tag: T) -> Delivered<T> {
+pub(super) fn cancelled<T>(tag: T) -> Delivered<T> {
     Delivered { tag, result: Err(Error::Cancelled), facts: Facts::default() }
 }
 

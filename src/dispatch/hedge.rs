@@ -192,7 +192,8 @@ impl<T> Race<T> {
         }
         runners.sent += 1;
         let began = attempt::begin(dispatcher, &self.call, history);
-        Some((began, dispatcher.timeout.min(history.deadline().since(began))))
+        let left = history.deadline().since(began);
+        Some((began, attempt::time(dispatcher, &self.call, left)))
     }
 
     /// A request has come to its end. Gives the call if that decides it: an answer always does, and

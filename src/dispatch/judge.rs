@@ -1,13 +1,16 @@
 //! What an answer, or its absence, means.
 
 use super::gate::Refused;
-use crate::error::{ApiError, Error, Timeout, TransportError, TransportErrorKind, Undecodable};
+use crate::error::{
+    ApiError, Error, Timeout, TransportError, TransportErrorKind, Undecodable, fault_name,
+};
 use crate::policy::breaker::Verdict;
 use crate::policy::retry::Why;
 use crate::transport::Answer;
 use crate::wire::answer::{Peek, check_answer};
 use crate::wire::fault::{self, Class, Fault, Scope};
 use crate::wire::headers::{self, RateReport};
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 /// An exchange, judged.
@@ -32,6 +35,8 @@ pub(super) struct Bad {
     pub(super) class: Class,
     pub(super) hint: Option<Duration>,
     pub(super) what: What,
+    /// A part of the answer had come before.
+    pub(super) is_late: bool,
 }
 
 /// What came instead of an answer.
@@ -55,7 +60,7 @@ pub(super) fn judge(result: Result<Answer, TransportError>, date: SystemTime) ->
             Ok(peek) => Finding::Good { status: answer.status, body: answer.body, peek },
             Err(message) => {
                 let what = What::Undecodable { status: answer.status, message };
-                Finding::Bad(Bad { class: Class::Ill, hint: None, what })
+                Finding::Bad(Bad { class: Class::Ill, hint: None, what, is_late: false })
             }
         }
     } else {
@@ -65,7 +70,8 @@ pub(super) fn judge(result: Result<Answer, TransportError>, date: SystemTime) ->
         }
         let class = fault::classify(&fault, &answer.headers);
         let hint = headers::retry_hint(&answer.headers, date, &fault.message);
-        Finding::Bad(Bad { class, hint, what: What::Fault(fault, json(answer.body)) })
+        let (is_late, what) = (answer.is_late, What::Fault(fault, json(answer.body)));
+        Finding::Bad(Bad { class, hint, what, is_late })
     };
     Judged { report, request_id, finding }
 }
@@ -90,7 +96,12 @@ impl Judged {
         Judged {
             report: RateReport::default(),
             request_id: None,
-            finding: Finding::Bad(Bad { class, hint: None, what: What::Broken(broken) }),
+            finding: Finding::Bad(Bad {
+                class,
+                hint: None,
+                what: What::Broken(broken),
+                is_late: false,
+            }),
         }
     }
 }
@@ -101,14 +112,14 @@ impl Bad {
         match &self.what {
             What::Broken(broken) => broken.sent,
             What::Undecodable { .. } => true,
-            What::Fault(..) => false,
+            What::Fault(..) => self.is_late,
         }
     }
 
     /// Whether the server may have done what was asked without our having its answer.
     pub(super) fn is_maybe_done(&self) -> bool {
         match &self.what {
-            What::Fault(fault, _) => fault.status >= 500,
+            What::Fault(fault, _) => fault.status >= 500 || self.is_late,
             _ => self.is_maybe_billed(),
         }
     }
@@ -202,6 +213,26 @@ impl Bad {
         }
     }
 
+    /// A short, stable name for what failed.
+    pub(super) fn kind(&self) -> Cow<'static, str> {
+        match &self.what {
+            What::Fault(fault, _) => {
+                fault_name(fault.status, fault.code.as_deref().or(fault.kind.as_deref())).into()
+            }
+            What::Broken(broken) => broken.kind.name().into(),
+            What::Undecodable { .. } => "invalid_answer".into(),
+        }
+    }
+
+    /// HTTP status, if an answer came.
+    pub(super) fn status(&self) -> Option<u16> {
+        match &self.what {
+            What::Fault(fault, _) => Some(fault.status),
+            What::Undecodable { status, .. } => Some(*status),
+            What::Broken(_) => None,
+        }
+    }
+
     /// The failure as the caller's error, after `attempts` attempts.
     pub(super) fn into_error(
         self,
@@ -217,6 +248,7 @@ impl Bad {
                     self.class,
                     Class::Throttled { .. } | Class::SlowDown | Class::TooLarge { .. }
                 );
+                let may_mend = is_refusal || matches!(self.class, Class::Ill);
                 let error = Box::new(ApiError {
                     status: fault.status,
                     kind: fault.kind,
@@ -226,7 +258,8 @@ impl Bad {
                     request_id,
                     retry_after: self.hint,
                     attempts,
-                    retryable: why != Why::NotRetryable,
+                    // A stream that broke is not sent again here; the caller may.
+                    retryable: why != Why::NotRetryable || (self.is_late && may_mend),
                     fatal: matches!(self.class, Class::RunFatal),
                     body,
                 });

@@ -9,6 +9,7 @@ use super::crew::{Crew, Shared};
 use super::feed::Feed;
 use super::hedge::Hedger;
 use super::meter::{HeldBack, Meter, Progress};
+use super::twins::Twins;
 use super::{Call, Dispatcher, Facts, Reply};
 use crate::clock::{Signal, Stop, Subscription};
 use crate::error::Error;
@@ -155,6 +156,7 @@ impl<T: Send + 'static> Pool<T> {
             stop: options.stop,
             window,
             jobs,
+            twins: Mutex::new(Twins::new()),
             inside: AtomicUsize::new(0),
             room,
             is_hungry: AtomicBool::new(false),
@@ -267,10 +269,6 @@ impl<T: Send + 'static> Intake<T> {
     #[expect(clippy::result_large_err, reason = "what is refused is given back as it came")]
     pub fn push(&self, job: Job<T>) -> Result<(), Job<T>> {
         let shared = &self.shared;
-        if shared.purse.is_some() {
-            // Found out here, on the thread of whoever has the job, and not under a lock.
-            job.call.most(&shared.dispatcher.prices);
-        }
         loop {
             let seen = shared.room.seen();
             if shared.is_closing() {
@@ -282,6 +280,11 @@ impl<T: Send + 'static> Intake<T> {
             shared.dispatcher.clock.wait(&shared.room, seen, None);
         }
         shared.inside.fetch_add(1, SeqCst);
+        let Some(job) = shared.answer_at_once(job, &self.results) else { return Ok(()) };
+        if shared.purse.is_some() {
+            // Found out here, on the thread of whoever has the job, and not under a lock.
+            job.call.most(&shared.dispatcher.prices);
+        }
         if let Err(back) = self.jobs.send(job) {
             return Err(back.0);
         }

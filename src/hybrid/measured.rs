@@ -43,6 +43,9 @@ impl Measured {
         let Some(answer) = paid.answer else { return };
         let rows = if paid.is_batch { &mut self.batch_rows } else { &mut self.live_rows };
         *rows += 1;
+        if paid.is_free {
+            return;
+        }
         let peek = check_answer(answer.as_bytes()).unwrap_or_default();
         let asked = paid.asked.as_deref().unwrap_or_default();
         match cost_of_answer(prices, &peek, asked, paid.is_batch) {

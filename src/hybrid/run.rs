@@ -12,9 +12,10 @@ use crate::bulk::journal::Fsync;
 use crate::bulk::{Earlier, PlanFile, SpentFile};
 use crate::clock::Stop;
 use crate::error::{Error, Result};
+use crate::logs as key;
 use crate::usage::{Caps, Money};
 use crate::wire::row::Format;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// A run over a file that sends some rows now and some by batch, as its [`plan`](AutoRun::plan)
@@ -40,6 +41,7 @@ pub struct AutoRun {
     pub(super) thresholds: Thresholds,
     pub(super) deadline: Option<Duration>,
     pub(super) expected_output: Option<u64>,
+    pub(super) metrics: Option<PathBuf>,
     pub(super) stop: Stop,
 }
 
@@ -51,7 +53,7 @@ impl AutoRun {
             batches,
             input: input.into(),
             output: output.into(),
-            format: Format { model, ..Format::default() },
+            format: Format { model, no_streams: true, ..Format::default() },
             is_ordered: false,
             is_fresh: false,
             skip_invalid: false,
@@ -60,13 +62,14 @@ impl AutoRun {
             thresholds: Thresholds::default(),
             deadline: None,
             expected_output: None,
+            metrics: None,
             stop: Stop::new(),
         }
     }
 
     /// How lines are read. Default: they say everything but the model themselves.
     pub fn format(mut self, format: Format) -> AutoRun {
-        self.format = format;
+        self.format = Format { no_streams: true, ..format };
         self
     }
 
@@ -124,6 +127,13 @@ impl AutoRun {
     /// [`Survey::expected_output`](crate::bulk::estimate::Survey::expected_output).
     pub fn expected_output(mut self, tokens: Option<u64>) -> AutoRun {
         self.expected_output = tokens;
+        self
+    }
+
+    /// Writes how live rows stand to this file; as
+    /// [`FileRun::metrics_file`](crate::bulk::FileRun::metrics_file). Default: none.
+    pub fn metrics_file(mut self, path: Option<&Path>) -> AutoRun {
+        self.metrics = path.map(Path::to_owned);
         self
     }
 
@@ -204,7 +214,7 @@ impl AutoRun {
             }
         });
         let kept = Kept::new(begun, &plan, shares.collect());
-        log::info!(target: "openai_bulk::hybrid", live = plan.live_rows(), batch = plan.batch_rows(), verdict:? = plan.verdict; "planned");
+        log::info!(target: "openai_bulk::hybrid", {key::LIVE_ROWS} = plan.live_rows(), {key::BATCH_ROWS} = plan.batch_rows(), {key::VERDICT}:? = plan.verdict; "planned");
         show(AutoProgress::Planned(&plan));
         if plan.live_rows() + plan.batch_rows() > 0 {
             kept.write(file)?;

@@ -143,6 +143,9 @@ impl<'a> Going<'a> {
         if parked.is_some() {
             live = live.leave_out(left_out);
         }
+        if let Some(path) = &run.metrics {
+            live = live.metrics_file(path);
+        }
         let mut looked = None;
         let summary = live.run(|snapshot| {
             let is_due = looked.is_none_or(|at| snapshot.elapsed >= at + LOOK);

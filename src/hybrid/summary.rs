@@ -93,6 +93,8 @@ pub(super) fn add(sum: &mut Summary, more: Summary) {
     let rows = &mut sum.rows;
     rows.succeeded += more.rows.succeeded;
     rows.failed += more.rows.failed;
+    rows.from_cache += more.rows.from_cache;
+    rows.shared += more.rows.shared;
     for (kind, count) in more.rows.failed_by_kind {
         *rows.failed_by_kind.entry(kind).or_default() += count;
     }

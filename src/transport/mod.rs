@@ -1,11 +1,14 @@
 //! One HTTP exchange: a request's bytes out, an answer's bytes in.
 //!
 //! - `http` - the real one, over ureq.
+//! - `incoming` - answers that are read while they come.
 //! - `multipart` - files that go with an exchange.
-//! - `scripted` - a public fake that answers from a script.
+//! - `scripted`, `script` - a public fake that answers from a script.
 
 mod http;
+mod incoming;
 mod multipart;
+mod script;
 mod scripted;
 
 use crate::clock::Stop;
@@ -14,7 +17,9 @@ use std::time::Duration;
 
 pub use crate::wire::headers::Headers;
 pub use http::{Http, HttpOptions};
+pub use incoming::{Incoming, Patience, Pieces};
 pub use multipart::{Form, Transfer};
+pub use script::StreamScript;
 pub use scripted::{Recorded, Scripted};
 
 /// The HTTP methods that the API uses.
@@ -69,12 +74,15 @@ pub struct Answer {
     pub headers: Headers,
     /// The whole body.
     pub body: Vec<u8>,
+    /// Whether it is an error that came in the middle of a stream, so that what came before it may
+    /// be billed.
+    pub is_late: bool,
 }
 
 impl Answer {
     /// An answer with `status` and `body` and no headers.
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Answer {
-        Answer { status, headers: Headers::default(), body: body.into() }
+        Answer { status, body: body.into(), ..Answer::default() }
     }
 
     /// The same answer with one header more.
@@ -91,6 +99,19 @@ impl Answer {
 pub trait Transport: Send + Sync + 'static {
     /// Sends the request and waits for the whole answer.
     fn exchange(&self, request: &Exchange<'_>) -> Result<Answer, TransportError>;
+
+    /// The same, with a body that is read while it comes. Its whole time is that of the request;
+    /// within it the server may not be silent for longer than `patience` says.
+    ///
+    /// Default: the whole answer by [`exchange`](Transport::exchange), in one piece.
+    fn stream(
+        &self,
+        request: &Exchange<'_>,
+        patience: Patience,
+    ) -> Result<Incoming, TransportError> {
+        let _ = patience;
+        self.exchange(request).map(Incoming::whole)
+    }
 
     /// The same with a file that is sent, or that the answer is saved in.
     ///

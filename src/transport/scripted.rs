@@ -1,4 +1,4 @@
-use super::{Answer, Exchange, Method, Transport};
+use super::{Answer, Exchange, Incoming, Method, Patience, StreamScript, Transport};
 use crate::clock::{Clock, Stage};
 use crate::error::{TransportError, TransportErrorKind as Kind};
 use parking_lot::Mutex;
@@ -34,8 +34,14 @@ struct Inner {
 }
 
 enum Script {
-    Queue(Mutex<VecDeque<Result<Answer, TransportError>>>),
+    Queue(Mutex<VecDeque<Item>>),
     Rule(Rule),
+}
+
+/// One answer of a queue.
+enum Item {
+    Whole(Result<Answer, TransportError>),
+    Stream(StreamScript),
 }
 
 type Rule = Box<dyn Fn(&Recorded) -> Result<Answer, TransportError> + Send + Sync>;
@@ -89,7 +95,14 @@ impl Scripted {
 
     /// A server that gives these answers and failures, one after another.
     pub fn results(results: impl IntoIterator<Item = Result<Answer, TransportError>>) -> Scripted {
-        Scripted::with(Script::Queue(Mutex::new(results.into_iter().collect())))
+        let items = results.into_iter().map(Item::Whole).collect();
+        Scripted::with(Script::Queue(Mutex::new(items)))
+    }
+
+    /// A server that gives these streams, one after another.
+    pub fn streams(streams: impl IntoIterator<Item = StreamScript>) -> Scripted {
+        let items = streams.into_iter().map(Item::Stream).collect();
+        Scripted::with(Script::Queue(Mutex::new(items)))
     }
 
     /// A server that makes up its answer to each request, without end.
@@ -117,8 +130,21 @@ impl Scripted {
     ///
     /// If the server answers by a rule.
     pub fn push(&self, result: Result<Answer, TransportError>) {
+        self.put(Item::Whole(result));
+    }
+
+    /// Adds a stream to the end of the queue.
+    ///
+    /// # Panics
+    ///
+    /// If the server answers by a rule.
+    pub fn push_stream(&self, stream: StreamScript) {
+        self.put(Item::Stream(stream));
+    }
+
+    fn put(&self, item: Item) {
         match &self.0.script {
-            Script::Queue(queue) => queue.lock().push_back(result),
+            Script::Queue(queue) => queue.lock().push_back(item),
             Script::Rule(_) => panic!("a server that answers by a rule has no queue"),
         }
     }
@@ -137,10 +163,7 @@ impl Scripted {
     }
 
     /// Remembers the request, and takes its answer from the queue in the same order.
-    fn receive(
-        &self,
-        request: &Exchange<'_>,
-    ) -> (Recorded, Option<Result<Answer, TransportError>>) {
+    fn receive(&self, request: &Exchange<'_>) -> (Recorded, Option<Item>) {
         let mut requests = self.0.requests.lock();
         let recorded = Recorded {
             index: requests.len(),
@@ -153,7 +176,8 @@ impl Scripted {
         requests.push(recorded.clone());
         let next = match &self.0.script {
             Script::Queue(queue) => {
-                Some(queue.lock().pop_front().unwrap_or_else(|| Err(used_up(&recorded))))
+                let next = queue.lock().pop_front();
+                Some(next.unwrap_or_else(|| Item::Whole(Err(used_up(&recorded)))))
             }
             Script::Rule(_) => None,
         };
@@ -177,17 +201,44 @@ impl Scripted {
     }
 }
 
-impl Transport for Scripted {
-    fn exchange(&self, request: &Exchange<'_>) -> Result<Answer, TransportError> {
+impl Scripted {
+    /// What comes next for a request, after the time that it takes.
+    fn answer(&self, request: &Exchange<'_>) -> Result<Item, TransportError> {
         if request.stop.stage() == Stage::Abort {
             return Err(TransportError::new(Kind::Interrupted, false, ""));
         }
         let (recorded, next) = self.receive(request);
         self.wait(request)?;
         match (next, &self.0.script) {
-            (Some(result), _) => result,
-            (None, Script::Rule(rule)) => rule(&recorded),
+            (Some(item), _) => Ok(item),
+            (None, Script::Rule(rule)) => rule(&recorded).map(|answer| Item::Whole(Ok(answer))),
             (None, Script::Queue(_)) => Err(used_up(&recorded)),
+        }
+    }
+
+    fn clock(&self) -> Option<Arc<dyn Clock>> {
+        self.0.delay.lock().as_ref().map(|delay| delay.clock.clone())
+    }
+}
+
+impl Transport for Scripted {
+    fn exchange(&self, request: &Exchange<'_>) -> Result<Answer, TransportError> {
+        match self.answer(request)? {
+            Item::Whole(result) => result,
+            Item::Stream(stream) => stream.whole(self.clock(), request.stop, request.timeout),
+        }
+    }
+
+    fn stream(
+        &self,
+        request: &Exchange<'_>,
+        patience: Patience,
+    ) -> Result<Incoming, TransportError> {
+        match self.answer(request)? {
+            Item::Whole(result) => result.map(Incoming::whole),
+            Item::Stream(stream) => {
+                Ok(stream.play(self.clock(), request.stop, patience, request.timeout))
+            }
         }
     }
 }

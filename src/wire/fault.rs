@@ -15,7 +15,7 @@ pub struct Fault {
     pub status: u16,
     /// The `type`, such as `invalid_request_error`.
     pub kind: Option<String>,
-    /// The `code`; a number is kept as its text.
+    /// The `code`; a number is kept as its text, unless it is the status.
     pub code: Option<String>,
     /// What the server said, without control characters.
     pub message: String,
@@ -61,7 +61,8 @@ pub fn redirect(location: Option<&str>) -> String {
 fn fill(fault: &mut Fault, fields: &serde_json::Map<String, Value>) {
     let field = |name: &str| fields.get(name).and_then(word);
     fault.kind = field("type");
-    fault.code = field("code");
+    // Some servers repeat the status there, which says less than the type.
+    fault.code = field("code").filter(|code| *code != fault.status.to_string());
     fault.param = field("param");
     fault.message = match fields.get("message").or_else(|| fields.get("detail")) {
         Some(Value::String(text)) => clean(text),
@@ -70,10 +71,11 @@ fn fill(fault: &mut Fault, fields: &serde_json::Map<String, Value>) {
     };
 }
 
-/// A text that is not empty, or a number as its text.
+/// A text that is not empty, or a number as its text. Servers in Python may write `None` for nothing.
 fn word(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) if !text.is_empty() => Some(clean(text)),
+        Value::String(text) if text.is_empty() || text == "None" => None,
+        Value::String(text) => Some(clean(text)),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     }
@@ -194,6 +196,32 @@ fn refused(fault: &Fault) -> Class {
     Class::Throttled { scope }
 }
 
+/// The status that an error in the middle of a stream would have had as an answer of its own.
+pub fn status_in_stream(fault: &Fault) -> u16 {
+    let said = |words: &[&str]| words.iter().any(|word| is_said(fault, word));
+    let number = fault.code.as_ref().and_then(|code| code.parse().ok());
+    if let Some(status) = number.filter(|status| (400..600).contains(status)) {
+        return status;
+    }
+    let refusals = ["rate_limit_exceeded", "rate_limit_error", "too_many_requests", "slow_down"];
+    if said(&refusals) || said(&["tokens", "requests"]) || said(QUOTA_CODES) {
+        return 429;
+    }
+    if said(&["invalid_api_key", "authentication_error"]) {
+        return 401;
+    }
+    let busy = ["server_is_overloaded", "overloaded", "overloaded_error", "vector_store_timeout"];
+    if said(&busy) {
+        return 503;
+    }
+    let is_ours = |word: &String| {
+        let begins = ["invalid_", "content_", "context_length", "string_above", "unsupported_"];
+        begins.iter().any(|start| word.starts_with(start)) || word == "BadRequestError"
+    };
+    let words = [&fault.code, &fault.kind];
+    if words.into_iter().flatten().any(is_ours) { 400 } else { 500 }
+}
+
 /// The limit that the text of a refusal names, as in "(RPM): Limit 500, Used 500, Requested 1".
 pub fn named_limit(fault: &Fault) -> Option<u64> {
     number_after(&fault.message.to_ascii_lowercase(), "limit ").filter(|&limit| limit > 0)
@@ -273,6 +301,29 @@ mod tests {
     }
 
     #[test]
+    fn an_error_in_a_stream_means_what_it_means_as_an_answer() {
+        for (error, status, class) in [
+            (r#"{"code":"rate_limit_exceeded"}"#, 429, Class::Throttled { scope: Scope::Unknown }),
+            (r#"{"code":"insufficient_quota"}"#, 429, Class::RunFatal),
+            (r#"{"code":"slow_down"}"#, 429, Class::SlowDown),
+            (r#"{"code":"server_error"}"#, 500, Class::Ill),
+            (r#"{"code":"server_is_overloaded"}"#, 503, Class::Ill),
+            (r#"{"code":"invalid_prompt"}"#, 400, Class::ItemFatal),
+            (r#"{"type":"invalid_request_error"}"#, 400, Class::ItemFatal),
+            (r#"{"code":"context_length_exceeded"}"#, 400, Class::ItemFatal),
+            (r#"{"code":401,"message":"no"}"#, 401, Class::RunFatal),
+            (r#"{"type":"BadRequestError","code":400}"#, 400, Class::ItemFatal),
+            (r#"{"code":"brand_new"}"#, 500, Class::Ill),
+            ("null", 500, Class::Ill),
+        ] {
+            let mut fault = read_fault(200, format!(r#"{{"error":{error}}}"#).as_bytes());
+            fault.status = status_in_stream(&fault);
+            let found = (fault.status, classify(&fault, &Headers::default()));
+            assert_eq!(found, (status, class), "{error}");
+        }
+    }
+
+    #[test]
     fn every_form_of_error_body_is_read() {
         let cases: &[(&str, Option<&str>, &str)] = &[
             (
@@ -280,6 +331,8 @@ mod tests {
                 Some("400"),
                 "'messages' is required",
             ),
+            (r#"{"error":{"code":500,"type":"server_error","message":"x"}}"#, None, "x"),
+            (r#"{"error":{"code":"None","type":"None","message":"y"}}"#, None, "y"),
             (r#"{"error":"gone"}"#, None, "gone"),
             (r#"{"message":"no","code":"x"}"#, Some("x"), "no"),
             (r#"{"detail":"Not Found"}"#, None, "Not Found"),

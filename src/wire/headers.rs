@@ -129,6 +129,11 @@ pub fn should_retry(headers: &Headers) -> Option<bool> {
     }
 }
 
+/// The server's own time, when it answered.
+pub fn server_date(headers: &Headers) -> Option<SystemTime> {
+    httpdate::parse_http_date(headers.value("date")?.trim()).ok()
+}
+
 /// The id that the server gave to the request.
 pub fn request_id(headers: &Headers) -> Option<&str> {
     headers.value("x-request-id").or_else(|| headers.value("apim-request-id"))

@@ -3,6 +3,7 @@
 mod api;
 #[cfg(feature = "simulator")]
 mod batch;
+mod caching;
 #[cfg(feature = "cli")]
 mod cli;
 mod flow;
@@ -17,4 +18,8 @@ mod scenario;
 #[cfg(feature = "simulator")]
 mod simulator;
 mod spending;
+mod streams;
+#[cfg(feature = "schema")]
+mod structured;
+mod tools;
 mod transport;

@@ -1,6 +1,7 @@
 //! A world in virtual time: a server as a closure, a clock that jumps, and a client between them.
 
 use openai_bulk::Error;
+use openai_bulk::cache::Cache;
 use openai_bulk::clock::{Clock, ManualClock, Stop, Time};
 use openai_bulk::dispatch::{
     Call, Delivered, Dispatcher, Gate, Job, Limits, Pool, PoolOptions, Reply,
@@ -118,11 +119,13 @@ impl Scenario {
             gate: Gate::new(self.limits),
             rules: self.rules,
             timeout: self.timeout,
+            patience: Default::default(),
             deadline: self.deadline,
             hedge: self.hedge,
             headers: Vec::new(),
             prices: Arc::new(self.prices),
             purse: self.caps.is_some().then(|| Purse::new(self.caps, None)),
+            cache: Cache::none(),
             observer: None,
         };
         World { clock, dispatcher: Arc::new(dispatcher), seen, most, window: self.window }

@@ -4,9 +4,10 @@ mod broken;
 mod connections;
 mod files;
 mod proxies;
-mod serve;
+pub(crate) mod serve;
+mod streams;
 #[cfg(any(feature = "rustls", feature = "tls-aws-lc", feature = "native-tls"))]
-mod tls;
+pub(crate) mod tls;
 
 use openai_bulk::clock::{Clock, Stop, SystemClock};
 use openai_bulk::error::TransportError;

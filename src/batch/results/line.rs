@@ -82,13 +82,14 @@ impl<'a> Line<'a> {
             let response: RawResponse<'_> = serde_json::from_str(raw.get()).ok()?;
             let status = response.status_code.as_ref().and_then(serde_json::Value::as_u64);
             let id = response.request_id.as_ref().and_then(serde_json::Value::as_str);
-            let body = response.body.map(|body| body.get().to_owned());
+            let body = response.body.map(|body| unwrapped(body.get()));
             Some((u16::try_from(status.unwrap_or(0)).unwrap_or(0), id.map(str::to_owned), body))
         });
         let error = raw.error.and_then(|raw| {
             let error: serde_json::Value = serde_json::from_str(raw.get()).ok()?;
             let text = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
-            error.is_object().then(|| (text("code"), text("message")))
+            let code = Some(text("code")).filter(|code| !code.is_empty());
+            error.is_object().then(|| (code.unwrap_or_else(|| text("type")), text("message")))
         });
         Some(Line { custom_id: custom_id.into(), response, error, is_damaged })
     }
@@ -150,6 +151,14 @@ impl<'a> Line<'a> {
             }
         };
         Outcome::Result(Box::new(result))
+    }
+}
+
+/// A body as JSON. Some servers write it as a text that holds the JSON.
+fn unwrapped(body: &str) -> String {
+    match serde_json::from_str::<String>(body) {
+        Ok(text) if text.trim_start().starts_with('{') => text,
+        _ => body.to_owned(),
     }
 }
 

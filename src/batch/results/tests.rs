@@ -66,6 +66,22 @@ fn every_kind_of_line_is_judged() {
 }
 
 #[test]
+fn lines_of_servers_that_write_them_in_their_own_way_are_understood() {
+    // OGX writes the body as a text, and an error with its type alone.
+    let body = serde_json::to_string(GOOD).unwrap();
+    let outcome = |text: &str| {
+        Line::read(text.as_bytes()).unwrap().outcome(&Prices::builtin(), "gpt-4o-mini")
+    };
+    let Outcome::Result(answer) = outcome(&line("a", 200, &body)) else { panic!("it is one") };
+    assert_eq!(answer.unwrap().body, GOOD.as_bytes());
+    let failed =
+        r#"{"id":"b","custom_id":"a","error":{"type":"request_failed","message":"too long"}}"#;
+    assert_eq!(rank(failed), Some(Rank::Again));
+    let Outcome::Undone { code, message } = outcome(failed) else { panic!("it was not done") };
+    assert_eq!((code.as_str(), message.as_str()), ("request_failed", "too long"));
+}
+
+#[test]
 fn an_answer_with_bytes_that_are_no_text_is_broken_and_not_lost() {
     let mut bytes = line("a", 200, &GOOD.replace("chatcmpl", "@")).into_bytes();
     let at = bytes.iter().position(|b| *b == b'@').unwrap();

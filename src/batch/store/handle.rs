@@ -2,6 +2,7 @@
 
 use super::super::part::{Date, Job, Part};
 use crate::bulk::UnderWayFile;
+use crate::cache::make_folder;
 use crate::error::{Error, Result};
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -111,6 +112,14 @@ impl Store {
     /// Where it lies; empty for one in memory.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Takes the place of a writer for a moment, and tells the version of the tables.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn check(&self) -> Result<u32> {
+        self.change(|t| t.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed))
     }
 
     fn change<T>(&self, of: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
@@ -385,13 +394,4 @@ fn collect<T: serde::de::DeserializeOwned>(
 
 fn failed(e: rusqlite::Error) -> Error {
     Error::invalid("store", e.to_string())
-}
-
-/// Makes a folder that only its owner can read: rows hold prompts.
-fn make_folder(path: &Path) -> Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|e| Error::file("make the folder", path, e))
 }

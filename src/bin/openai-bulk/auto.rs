@@ -1,10 +1,11 @@
 //! `run --mode auto`, and what a deadline means elsewhere.
 
-use crate::args::{Fsync, Run, Ways};
+use crate::args::{Fsync, Mode, Run};
+use crate::batch_metrics::BatchMetrics;
 use crate::control::Control;
 use crate::failure::{self, Failure};
 use crate::progress::Progress;
-use crate::{batch_steps, machine, plan, run, table};
+use crate::{batch_steps, machine, plan, requests, run, table};
 use indicatif::MultiProgress;
 use openai_bulk::Client;
 use openai_bulk::batch::{Batches, Store};
@@ -19,14 +20,24 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 /// What was typed about ways, over the settings.
-pub fn ways(args: &Ways, mut config: Config) -> Config {
-    if let Some(time) = args.deadline {
+pub fn ways(args: &Run, mut config: Config) -> Result<Config, Failure> {
+    if let Some(time) = args.ways.deadline {
         config = config.run_deadline(time);
     }
-    if args.allow_double {
+    if args.ways.allow_double {
         config = config.auto_allow_double(true);
     }
-    config
+    if args.ways.mode == Mode::Batch && config.get_run_deadline().is_some() {
+        return Err(Failure::Usage(
+            "--deadline: batches are promised within 24h and no sooner; --mode auto is in time"
+                .into(),
+        ));
+    }
+    match args.dry_run {
+        true => requests::check_without_key(&config)?,
+        false => config.validate()?,
+    }
+    Ok(config)
 }
 
 /// A run by plan with the arguments of any run.
@@ -47,6 +58,7 @@ pub fn job(args: &Run, batches: Batches, config: &Config, format: Format) -> Aut
         .thresholds(config.get_thresholds())
         .deadline(config.get_run_deadline())
         .expected_output(args.expected_output)
+        .metrics_file(args.writing.metrics_file.as_deref())
 }
 
 /// `run --mode auto`.
@@ -68,6 +80,7 @@ pub fn run(
     let mut control = args.sending.control.clone().map(|path| Control::new(path, client));
     let mut live = Progress::new(bars, args.talk.quiet);
     let mut lines = batch_steps::Lines::new(args.talk.quiet);
+    let mut metrics = args.writing.metrics_file.as_deref().map(BatchMetrics::start).transpose()?;
     let summary = job.run(|now| match now {
         AutoProgress::Live(snapshot) => {
             if let Some(control) = &mut control {
@@ -75,7 +88,10 @@ pub fn run(
             }
             live.show(snapshot);
         }
-        AutoProgress::Batch(now) => lines.show(now),
+        AutoProgress::Batch(now) => {
+            lines.show(now);
+            metrics.iter_mut().for_each(|metrics| metrics.show(now));
+        }
         AutoProgress::Planned(now) => tell(args, plan::brief(now).trim_end()),
         AutoProgress::GoesOn { seconds_ago } => {
             let ago = table::human(Duration::from_secs_f64(seconds_ago));
@@ -87,19 +103,14 @@ pub fn run(
             }
             tell(args, &begins(stage));
         }
-        AutoProgress::GivenUp { parts, rows } => tell(
-            args,
-            &format!(
-                "{} will not be in time: cancelled; what is done is kept, and the rest, {} at most, \
-                 goes live",
-                counted(parts as u64, "batch", "batches"),
-                counted(rows, "row", "rows")
-            ),
-        ),
+        AutoProgress::GivenUp { parts, rows } => tell(args, &given_up(parts as u64, rows)),
         _ => {}
     });
     live.finish();
     let summary = summary?;
+    if let Some(metrics) = metrics {
+        metrics.end(&summary.run, &summary.parts);
+    }
     if let Some(path) = &args.writing.summary {
         run::write_summary(path, &summary)?;
     }
@@ -125,6 +136,14 @@ fn begins(stage: Stage) -> String {
         }
         _ => String::new(),
     }
+}
+
+fn given_up(parts: u64, rows: u64) -> String {
+    format!(
+        "{} will not be in time: cancelled; what is done is kept, and the rest, {} at most, goes live",
+        counted(parts, "batch", "batches"),
+        counted(rows, "row", "rows")
+    )
 }
 
 fn counted(count: u64, one: &str, many: &str) -> String {

@@ -1,9 +1,10 @@
 //! `openai-bulk batch`, and `run --mode batch`.
 
 use crate::args::{BatchCommand, BatchSteps, Fsync, Mode, Run};
+use crate::batch_metrics::BatchMetrics;
 use crate::failure::{self, Failure};
 use crate::requests::{aligned, print};
-use crate::{auto, run, signals, table};
+use crate::{auto, run, settings, signals, table};
 use indicatif::MultiProgress;
 use openai_bulk::batch::{
     BatchProgress, BatchRun, BatchSummary, Batches, Job, Part, PartProgress, State, Store,
@@ -71,9 +72,18 @@ fn run(
 ) -> Result<Option<ExitCode>, Failure> {
     let batches = open(client, args.ways.store.as_deref())?;
     let mut lines = Lines::new(args.talk.quiet);
+    let mut metrics = args.writing.metrics_file.as_deref().map(BatchMetrics::start).transpose()?;
     let summary = job(args, &batches, format, client.config(), stop)
         .resubmit(!args.ways.rest_live)
-        .run(|now| lines.show(now))?;
+        .run(|now| {
+            lines.show(now);
+            if let Some(metrics) = &mut metrics {
+                metrics.show(now);
+            }
+        })?;
+    if let Some(metrics) = metrics {
+        metrics.end(&summary.run, &summary.parts);
+    }
     let is_left = summary.run.rows.not_sent > 0 && summary.run.stopped_by.is_none();
     let goes_on = args.ways.rest_live && is_left && !stop.is_stopped();
     if let Some(path) = args.writing.summary.as_ref().filter(|_| !goes_on) {
@@ -138,9 +148,9 @@ fn recalling(summary: &BatchSummary) -> ExitCode {
 /// A single step.
 pub fn steps(args: &BatchSteps) -> Result<ExitCode, Failure> {
     crate::logger::install(&MultiProgress::new(), args.talk.quiet, args.talk.verbose);
-    let mut config = run::connect(&args.connection)?;
+    let mut config = settings::connect(&args.connection)?;
     if let BatchCommand::Submit { spending, .. } = &args.command {
-        config = run::spending(spending, config);
+        config = settings::spending(spending, config);
     }
     let client = Client::new(config)?;
     let batches = open(&client, args.store.as_deref())?;

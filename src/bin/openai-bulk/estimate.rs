@@ -4,7 +4,7 @@ use crate::args::{Estimate as Args, Run};
 use crate::failure::Failure;
 use crate::progress::is_live;
 use crate::requests::{self, aligned, print};
-use crate::{logger, run, table};
+use crate::{logger, settings, table};
 use indicatif::{MultiProgress, ProgressBar};
 use openai_bulk::bulk::estimate::{
     CostRange, Estimate, ExpectedOutput, Seconds, Survey, TokenRange, TooLarge,
@@ -33,14 +33,11 @@ pub fn estimate(args: &Args) -> Result<ExitCode, Failure> {
     }
     let bars = MultiProgress::new();
     logger::install(&bars, args.talk.quiet, args.talk.verbose);
-    let mut config = match &args.env_file {
-        Some(path) => Config::from_env_file(path)?,
-        None => Config::from_env()?,
-    };
+    let mut config = settings::read(&args.files)?;
     if let Some(model) = &args.requests.model {
         config = config.model(model);
     }
-    config = run::rates(&args.rates, config);
+    config = settings::rates(&args.rates, config);
     if let Some(path) = &args.prices {
         config = config.prices_file(path);
     }

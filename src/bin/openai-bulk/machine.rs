@@ -50,13 +50,15 @@ pub fn fit(config: Config, per_request: u64) -> Config {
     config.max_concurrency(most as usize)
 }
 
+/// How many files may be open, after as many as are allowed were asked for.
 #[cfg(unix)]
-fn open_files() -> u64 {
+pub fn open_files() -> u64 {
     rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024)
 }
 
+/// How many files may be open, after as many as are allowed were asked for.
 #[cfg(not(unix))]
-fn open_files() -> u64 {
+pub fn open_files() -> u64 {
     rlimit::increase_nofile_limit(u64::MAX).unwrap_or(8192)
 }
 

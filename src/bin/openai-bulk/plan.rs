@@ -4,7 +4,7 @@ use crate::args::{Plan as Args, Run};
 use crate::auto::{self, Passing};
 use crate::failure::Failure;
 use crate::requests::{self, aligned, print};
-use crate::{logger, run, table};
+use crate::{logger, settings, table};
 use indicatif::MultiProgress;
 use openai_bulk::batch::{Batches, Store};
 use openai_bulk::config::{ApiKey, Config};
@@ -22,8 +22,7 @@ use std::time::Duration;
 /// Says what should go now and what by batch.
 pub fn plan(args: &Args) -> Result<ExitCode, Failure> {
     logger::install(&MultiProgress::new(), args.talk.quiet, args.talk.verbose);
-    let mut config = run::settings(&args.connection)?;
-    config = run::rates(&args.rates, run::connected(config, &args.connection));
+    let mut config = settings::rates(&args.rates, settings::unchecked(&args.connection)?);
     if let Some(model) = &args.requests.model {
         config = config.model(model);
     }

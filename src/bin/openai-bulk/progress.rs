@@ -89,6 +89,9 @@ fn how_far(now: &Snapshot) -> Vec<String> {
     if now.failed > 0 {
         parts.push(format!("{} failed", now.failed));
     }
+    if now.unsent > 0 {
+        parts.push(format!("{} without a request", now.unsent));
+    }
     if let Some(eta) = now.eta() {
         parts.push(format!("{} left", super::table::human(eta)));
     }

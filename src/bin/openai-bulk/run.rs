@@ -1,28 +1,24 @@
 //! `openai-bulk run`.
 
-use crate::args::{Connection, Fsync, Mode, Rates, Run, Sending, Spending};
+use crate::args::{Fsync, Mode, Run};
 use crate::control::Control;
 use crate::failure::{self, Failure};
 use crate::progress::Progress;
 use crate::{
-    auto, batch_steps, estimate, logger, machine, plan, requests, signals, simulate, table,
+    advice, auto, batch_steps, estimate, logger, machine, plan, requests, settings, signals, table,
 };
 use indicatif::MultiProgress;
 use openai_bulk::bulk::journal;
 use openai_bulk::bulk::{FileRun, Status, Summary};
 use openai_bulk::clock::Stop;
-use openai_bulk::config::{ApiKey, Config};
-use openai_bulk::simulator::Simulator;
 use openai_bulk::usage::Money;
+use openai_bulk::wire::row::Format;
 use openai_bulk::{Client, Error};
 use std::fs;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
-
-/// How long the simulator takes unless something else is asked for: long enough to see the run.
-const SIMULATED_LATENCY: &str = "200ms..1500ms";
 
 /// Runs a file of requests into a file of answers.
 pub fn run(args: &Run) -> Result<ExitCode, Failure> {
@@ -36,31 +32,22 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
     // Lives until the run is over.
     let mut simulator = None;
     let model = args.requests.model.as_deref();
-    let mut config = config(&args.sending, model, !args.dry_run, &mut simulator)?;
-    config = auto::ways(&args.ways, config);
-    if args.ways.mode == Mode::Batch && config.get_run_deadline().is_some() {
-        return Err(Failure::Usage(
-            "--deadline: batches are promised within 24h and no sooner; --mode auto is in time"
-                .into(),
-        ));
-    }
-    if args.dry_run {
-        requests::check_without_key(&config)?;
-    } else {
-        config.validate()?;
-    }
+    let config = settings::sending(&args.sending, model, !args.dry_run, &mut simulator)?;
+    let config = auto::ways(args, config)?;
     for warning in config.warnings() {
         log::warn!(target: "openai_bulk::config", "{warning}");
     }
     let format = requests::format(&args.requests, config.get_model())?;
-    if args.dry_run && args.ways.mode == Mode::Auto {
-        return plan::dry_run(args, config, format);
-    }
     if args.dry_run {
-        return estimate::dry_run(args, &config, format, &bars);
+        return match args.ways.mode {
+            Mode::Auto => plan::dry_run(args, config, format),
+            _ => estimate::dry_run(args, &config, format, &bars),
+        };
     }
-    let (caps, deadline) = (config.get_caps(), config.get_run_deadline());
     let client = Client::new(config)?;
+    if let Some(path) = &args.writing.metrics_file {
+        check_apart("--metrics-file", path, args)?;
+    }
     if let Some(path) = &args.writing.summary {
         check_summary(path, args)?;
     }
@@ -72,23 +59,14 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
     let mut control = args.sending.control.clone().map(|path| Control::new(path, &client));
     machine::survive_file_limits();
     let mut progress = Progress::new(&bars, args.talk.quiet);
-    let mut pace = auto::Pace::new(deadline);
-    let result = FileRun::new(client.caller().clone(), &args.input, &args.output)
-        .format(format)
-        .ordered(args.writing.ordered)
-        .fresh(args.writing.fresh)
-        .skip_invalid(args.writing.skip_invalid)
-        .fsync(fsync(args.writing.fsync))
-        .max_cost(caps.money)
-        .max_tokens_total(caps.tokens)
-        .stop(&stop)
-        .run(|snapshot| {
-            if let Some(control) = &mut control {
-                control.look(snapshot.elapsed);
-            }
-            pace.look(snapshot);
-            progress.show(snapshot);
-        });
+    let mut pace = auto::Pace::new(client.config().get_run_deadline());
+    let result = file_run(args, &client, format, &stop).run(|snapshot| {
+        if let Some(control) = &mut control {
+            control.look(snapshot.elapsed);
+        }
+        pace.look(snapshot);
+        progress.show(snapshot);
+    });
     progress.finish();
     let summary = result?;
     if let Some(path) = &args.writing.summary {
@@ -98,6 +76,24 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
         eprint!("{}", table::summary(&summary));
     }
     Ok(end(args, &summary))
+}
+
+/// A live run with the arguments of any run.
+fn file_run(args: &Run, client: &Client, format: Format, stop: &Stop) -> FileRun {
+    let caps = client.config().get_caps();
+    let file_run = FileRun::new(client.caller().clone(), &args.input, &args.output)
+        .format(format)
+        .ordered(args.writing.ordered)
+        .fresh(args.writing.fresh)
+        .skip_invalid(args.writing.skip_invalid)
+        .fsync(fsync(args.writing.fsync))
+        .max_cost(caps.money)
+        .max_tokens_total(caps.tokens)
+        .stop(stop);
+    match &args.writing.metrics_file {
+        Some(path) => file_run.metrics_file(path),
+        None => file_run,
+    }
 }
 
 fn fsync(typed: Fsync) -> journal::Fsync {
@@ -123,6 +119,7 @@ pub fn end(args: &Run, summary: &Summary) -> ExitCode {
     }
     if let Some(reason) = &summary.stopped_by {
         eprintln!("error: the run was stopped: {reason}{resume}");
+        tell(advice::about_stop(reason).as_deref());
         return ExitCode::from(failure::STOPPED);
     }
     if summary.status == Status::Interrupted {
@@ -136,9 +133,16 @@ pub fn end(args: &Run, summary: &Summary) -> ExitCode {
         let (rows, errors) =
             if failed == 1 { ("row", "its error is") } else { ("rows", "their errors are") };
         eprintln!("{failed} {rows} failed: {errors} in the output{resume}");
+        tell(advice::about_rows(summary));
         return ExitCode::from(failure::SOME_FAILED);
     }
     ExitCode::SUCCESS
+}
+
+fn tell(advice: Option<&str>) {
+    if let Some(advice) = advice {
+        eprintln!("  -> {advice}");
+    }
 }
 
 /// What a run that was capped leaves.
@@ -167,162 +171,20 @@ fn left(summary: &Summary) -> String {
     format!("{rows} {are} left, {tokens}{money}")
 }
 
-/// The settings of a command that has no others than those of the connection.
-pub fn connect(connection: &Connection) -> Result<Config, Failure> {
-    let config = connected(settings(connection)?, connection);
-    config.validate()?;
-    Ok(config)
-}
-
-pub fn settings(connection: &Connection) -> Result<Config, Failure> {
-    let mut config = match &connection.env_file {
-        Some(path) => Config::from_env_file(path)?,
-        None => Config::from_env()?,
-    };
-    for setting in &connection.settings {
-        config = set(config, setting)?;
-    }
-    Ok(config)
-}
-
-pub fn connected(mut config: Config, connection: &Connection) -> Config {
-    if let Some(url) = &connection.base_url {
-        config = config.base_url(url);
-    }
-    if let Some(path) = &connection.api_key_file {
-        config = config.api_key_file(path);
-    }
-    if let Some(path) = &connection.ca_file {
-        config = config.ca_file(path);
-    }
-    if let Some(time) = connection.connect_timeout {
-        config = config.connect_timeout(time);
-    }
-    config
-}
-
-/// The settings: flags before the environment, the environment before the file.
-pub fn config(
-    args: &Sending,
-    model: Option<&str>,
-    needs_key: bool,
-    simulator: &mut Option<Simulator>,
-) -> Result<Config, Failure> {
-    let connection = &args.connection;
-    let mut config = settings(connection)?;
-    let mut files_per_request = 1;
-    if args.simulate {
-        let mut builder = simulate::builder(&args.simulator)?;
-        if args.simulator.latency.is_none() {
-            builder = builder.latency(SIMULATED_LATENCY.parse()?);
-        }
-        let started = builder.start()?;
-        // A real key is never sent to it.
-        let key = ApiKey::new("sk-simulated")?;
-        config = config.api_type("openai").base_url(started.base_url()).api_key(key);
-        *simulator = Some(started);
-        files_per_request = 2;
-    } else {
-        config = connected(config, connection);
-    }
-    if let Some(model) = model {
-        config = config.model(model);
-    }
-    config = limits(args, config);
-    if !needs_key {
-        requests::check_without_key(&config)?;
-        return Ok(config);
-    }
-    config.validate()?;
-    Ok(machine::fit(config, files_per_request))
-}
-
-/// A setting that was typed as `NAME=VALUE`.
-fn set(config: Config, typed: &str) -> Result<Config, Failure> {
-    let Some((name, value)) = typed.split_once('=') else {
-        return Err(Failure::Usage(format!("--set {typed}: write it as NAME=VALUE")));
-    };
-    if name.ends_with("API_KEY") {
-        // What is typed can be read by others on this machine.
-        let ways = "the environment, .env or --api-key-file";
-        return Err(Failure::Usage(format!(
-            "--set {name}: a key comes from {ways}, never from a flag"
-        )));
-    }
-    Ok(config.set(name, value)?)
-}
-
-fn limits(args: &Sending, config: Config) -> Config {
-    let mut config = spending(&args.spending, rates(&args.rates, config));
-    if let Some(exact) = args.concurrency {
-        config = config.min_concurrency(exact).max_concurrency(exact);
-    }
-    if let Some(limit) = args.min_concurrency {
-        config = config.min_concurrency(limit);
-    }
-    if let Some(limit) = args.max_concurrency {
-        config = config.max_concurrency(limit);
-    }
-    if let Some(share) = args.hedge {
-        config = config.hedge(share);
-    }
-    if let Some(limit) = args.max_retries {
-        config = config.max_retries(limit);
-    }
-    if let Some(time) = args.timeout {
-        config = config.timeout(time);
-    }
-    if let Some(time) = args.row_deadline {
-        config = config.deadline(time);
-    }
-    if let Some(time) = args.connection.connect_timeout {
-        config = config.connect_timeout(time);
-    }
-    config
-}
-
-/// What may be spent, as far as it was typed.
-pub fn spending(args: &Spending, mut config: Config) -> Config {
-    if let Some(most) = args.max_cost {
-        config = config.max_cost(most);
-    }
-    if let Some(most) = args.max_tokens_total {
-        config = config.max_tokens_total(most);
-    }
-    if let Some(path) = &args.prices {
-        config = config.prices_file(path);
-    }
-    config
-}
-
-/// The limits of a minute and of a day, as far as they were typed.
-pub fn rates(args: &Rates, mut config: Config) -> Config {
-    if let Some(limit) = args.requests_per_minute {
-        config = config.requests_per_minute(limit);
-    }
-    if let Some(limit) = args.tokens_per_minute {
-        config = config.tokens_per_minute(limit);
-    }
-    if let Some(limit) = args.requests_per_day {
-        config = config.requests_per_day(limit);
-    }
-    if let Some(limit) = args.tokens_per_day {
-        config = config.tokens_per_day(limit);
-    }
-    if !args.limit_group.is_empty() {
-        config = config.limit_groups(args.limit_group.join(","));
-    }
-    config
-}
-
 /// Fails now if the summary cannot be written, before anything is paid for.
 fn check_summary(path: &Path, args: &Run) -> Result<(), Failure> {
     let opened = fs::OpenOptions::new().create(true).append(true).open(path);
     opened.map_err(|e| Error::file("write the summary", path, e))?;
+    check_apart("--summary", path, args)?;
+    Ok(())
+}
+
+/// Refuses a file that would be written over the input or the output.
+pub fn check_apart(flag: &str, path: &Path, args: &Run) -> Result<(), Failure> {
     for other in [&args.input, &args.output] {
         if path == other.as_path() || journal::same_file(path, other) {
             return Err(Failure::Usage(format!(
-                "--summary {}: that is the input or the output; choose another file",
+                "{flag} {}: that is the input or the output; choose another file",
                 path.display()
             )));
         }

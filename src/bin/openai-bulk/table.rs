@@ -117,7 +117,11 @@ fn cost(summary: &Summary) -> Vec<(&'static str, String)> {
             ));
         }
     }
-    for (saved, by) in [(cost.saved_by_cache, "cache"), (cost.saved_by_batch, "batch")] {
+    for (saved, by) in [
+        (cost.saved_by_cache, "the server's cache"),
+        (cost.saved_by_answers, "answers that were there"),
+        (cost.saved_by_batch, "batch"),
+    ] {
         if saved > Money::ZERO {
             rows.push(("saved", format!("{saved} by {by}")));
         }
@@ -166,6 +170,8 @@ fn rows_line(summary: &Summary) -> String {
     for (count, what) in [
         (rows.done_before, "done before"),
         (rows.succeeded, "succeeded"),
+        (rows.from_cache, "of them from the cache"),
+        (rows.shared, "of them with another row's answer"),
         (rows.failed, "failed"),
         (rows.not_sent, "not sent"),
     ] {

@@ -3,10 +3,10 @@
 use crate::args::{Kind, Tokens};
 use crate::failure::Failure;
 use crate::requests::{self, print};
+use crate::settings;
 use openai_bulk::Error;
 use openai_bulk::bulk::estimate::Tally;
 use openai_bulk::bulk::input::{Source, each_row};
-use openai_bulk::config::Config;
 use openai_bulk::usage::{Encoding, TextCount, count_request};
 use openai_bulk::wire::row::Format;
 use serde_json::json;
@@ -31,8 +31,8 @@ pub fn tokens(args: &Tokens) -> Result<ExitCode, Failure> {
         ));
     }
     let config = match &args.requests.model {
-        Some(model) => Config::from_env()?.model(model),
-        None => Config::from_env()?,
+        Some(model) => settings::read(&args.files)?.model(model),
+        None => settings::read(&args.files)?,
     };
     let format = requests::format(&args.requests, config.get_model())?;
     let source = Source::open(&args.input)?;

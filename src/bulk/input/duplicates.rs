@@ -46,7 +46,7 @@ impl DuplicateGuard {
 
 /// A hasher for what is a hash already.
 #[derive(Clone, Copy, Debug, Default)]
-struct Taken(u64);
+pub(in crate::bulk) struct Taken(u64);
 
 impl Hasher for Taken {
     fn write(&mut self, bytes: &[u8]) {

@@ -13,5 +13,6 @@ mod source;
 pub(super) use check::SHOWN;
 pub use check::{Checked, Problem, check};
 pub use duplicates::DuplicateGuard;
+pub(super) use duplicates::Taken;
 pub use each::each_row;
 pub use source::{Line, Lines, Rows, Source};

@@ -1,4 +1,5 @@
 use crate::clock::Time;
+use crate::logs as key;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -56,7 +57,7 @@ impl Journal {
     pub(super) fn write(&mut self, change: Adjustment) {
         log::info!(
             target: "openai_bulk::limits",
-            group = &*change.group, to = change.to.round(), reason = change.reason;
+            {key::GROUP} = &*change.group, {key::LIMIT} = change.quantity.name(), {key::LIMIT_TO} = change.to.round(), {key::REASON} = change.reason;
             "{}: {} is now {:.0} ({})", change.group, change.quantity.name().replace('_', " "), change.to, change.reason
         );
         if self.kept.len() == KEPT {

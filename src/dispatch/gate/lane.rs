@@ -5,6 +5,7 @@ use super::seat::Turn;
 use super::{Cause, Limits, Refusal};
 use crate::clock::Time;
 use crate::error::CircuitOpen;
+use crate::logs as key;
 use crate::policy::account::Account;
 use crate::policy::breaker::{Admission, Breaker, Change, Verdict};
 use crate::policy::budget::{Budget, Cost};
@@ -371,7 +372,7 @@ impl Lane {
             }
         }
         if is_new {
-            log::debug!(target: "openai_bulk::gate", group = &*self.group, scope:? = refused.scope; "refused");
+            log::debug!(target: "openai_bulk::gate", {key::GROUP} = &*self.group, {key::SCOPE}:? = refused.scope; "refused");
             if let Some(account) = &mut self.accounts[which] {
                 account.change(|budget| {
                     budget.refused(now);
@@ -438,10 +439,10 @@ impl Lane {
         let heard = permit.heard(verdict, settlement.is_connect_failure);
         match self.breaker.record(now, &heard, fastrand::f64()) {
             Some(Change::Opened(length)) => {
-                log::info!(target: "openai_bulk::breaker", group = &*self.group, open_ms = length.as_millis() as u64, cause = self.last_failure.as_str(); "the circuit is open: the server is in trouble");
+                log::info!(target: "openai_bulk::breaker", {key::GROUP} = &*self.group, {key::OPEN} = length.as_secs_f64(), {key::ERROR_MESSAGE} = self.last_failure.as_str(); "the circuit is open: the server is in trouble");
             }
             Some(Change::Closed) => {
-                log::info!(target: "openai_bulk::breaker", group = &*self.group; "the circuit is closed: the server answers again");
+                log::info!(target: "openai_bulk::breaker", {key::GROUP} = &*self.group; "the circuit is closed: the server answers again");
                 let changed = self.concurrency.restart(now);
                 self.note_concurrency(changed, now, journal);
             }

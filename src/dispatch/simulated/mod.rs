@@ -12,6 +12,7 @@ use super::feed::{Feed, Pending, Take};
 use super::gate::{Gate, Limits, Permit};
 use super::pool::Job;
 use super::{Call, Dispatcher};
+use crate::cache::Cache;
 use crate::clock::{Clock, ManualClock, Time};
 use crate::error::{Error, TransportError};
 use crate::policy::retry;
@@ -141,12 +142,14 @@ impl Run {
             clock: Arc::new(clock.clone()),
             gate: gate.clone(),
             rules: retry::Rules::default(),
+            patience: Default::default(),
             timeout: seconds(600.0),
             deadline: seconds(86_400.0),
             hedge: 0.0,
             headers: Vec::new(),
             prices: Arc::new(Prices::none()),
             purse: None,
+            cache: Cache::none(),
             observer: None,
         };
         Run {

@@ -1,15 +1,17 @@
+use super::body::{Framing, check_end, kept, receive};
 use super::fault;
 use super::line::{IDLE, Line, Parts, Stock, port};
 use super::names::Names;
 use super::options::HttpOptions;
 use super::proxies::{Proxies, ProxyUrl, Route};
+use super::streamed::{Link, incoming};
 use super::tcp::Spare;
 use super::tls::{self, Tls};
 use super::watch::Reached;
 use crate::clock::{Stage, Stop};
 use crate::error::{Error, TimeoutStage, TransportError, TransportErrorKind as Kind};
 use crate::transport::multipart::{local, saved, with_content_type};
-use crate::transport::{Answer, Exchange, Headers, Method, Transfer, Transport};
+use crate::transport::{Answer, Exchange, Incoming, Method, Patience, Transfer, Transport};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -37,9 +39,9 @@ const PIECE: usize = 64 << 10;
 /// A redirect is given back as the answer that it is. Nothing is sent twice: whether another try
 /// is wanted is decided above.
 pub struct Http {
-    direct: Stock,
-    http_proxy: Option<Stock>,
-    https_proxy: Option<Stock>,
+    direct: Arc<Stock>,
+    http_proxy: Option<Arc<Stock>>,
+    https_proxy: Option<Arc<Stock>>,
     proxies: Proxies,
     max_answer_bytes: u64,
     closing: Stop,
@@ -56,7 +58,7 @@ impl Http {
         let tls = tls::settings(options.ca_file.as_deref())?;
         let names = Arc::new(Names::new(options.lookup.clone(), options.clock.clone()));
         let (shared, spare, closing) = (Tls::default(), Arc::<Spare>::default(), Stop::new());
-        let stock = |proxy: Option<&ProxyUrl>| -> Result<Stock, Error> {
+        let stock = |proxy: Option<&ProxyUrl>| -> Result<Arc<Stock>, Error> {
             let parts = Parts {
                 config: config(&options, &tls, proxy)?,
                 names: names.clone(),
@@ -64,7 +66,7 @@ impl Http {
                 spare: spare.clone(),
                 closing: closing.clone(),
             };
-            Ok(Stock::new(parts, options.clock.clone()))
+            Ok(Arc::new(Stock::new(parts, options.clock.clone())))
         };
         let through = |route| options.proxies.of(route).map(|url| stock(Some(url))).transpose();
         Ok(Http {
@@ -80,16 +82,16 @@ impl Http {
     /// Interrupts all exchanges, closes all connections, and refuses whatever comes later.
     pub fn shutdown(&self) {
         self.closing.abort();
-        self.stocks().for_each(Stock::clear);
+        self.stocks().for_each(|stock| stock.clear());
     }
 
-    fn stocks(&self) -> impl Iterator<Item = &Stock> {
+    fn stocks(&self) -> impl Iterator<Item = &Arc<Stock>> {
         [Some(&self.direct), self.http_proxy.as_ref(), self.https_proxy.as_ref()]
             .into_iter()
             .flatten()
     }
 
-    fn stock(&self, route: Route) -> &Stock {
+    fn stock(&self, route: Route) -> &Arc<Stock> {
         let stock = match route {
             Route::Direct => None,
             Route::HttpProxy => self.http_proxy.as_ref(),
@@ -108,6 +110,29 @@ impl Transport for Http {
         let mut prepared = self.prepare(request)?;
         let answered = run(&mut prepared, request, self.max_answer_bytes);
         self.conclude(prepared, request, answered)
+    }
+
+    fn stream(
+        &self,
+        request: &Exchange<'_>,
+        patience: Patience,
+    ) -> Result<Incoming, TransportError> {
+        let mut prepared = self.prepare(request)?;
+        prepared.line.progress.allow(patience.first_byte);
+        let answered = send(&mut prepared, request.method, request.body);
+        let Prepared { line, target, route, .. } = *prepared;
+        let link = Link {
+            stock: self.stock(route).clone(),
+            target,
+            is_proxied: route != Route::Direct,
+            patience,
+            stop: request.stop.clone(),
+            closing: self.closing.clone(),
+        };
+        match answered {
+            Ok(response) => Ok(incoming(response, self.max_answer_bytes, line, link)),
+            Err(e) => Err(link.judge(e, &line, false)),
+        }
     }
 
     fn transfer(
@@ -180,7 +205,7 @@ impl Http {
             return receive(response, self.max_answer_bytes, line);
         }
         let (head, body) = response.into_parts();
-        let length = body.content_length();
+        let framing = Framing::of(&head, &body);
         let (mut reader, mut piece, mut bytes) = (body.into_reader(), vec![0; PIECE], 0);
         let mut written = Ok(());
         while written.is_ok() {
@@ -194,10 +219,11 @@ impl Http {
         }
         *full = written.and_then(|()| file.sync_all()).err();
         if full.is_none() {
-            check_end(&head, length, bytes, line)?;
+            check_end(&framing, bytes, line)?;
         }
         let headers = kept(&head.headers);
-        Ok(saved(Answer { status: head.status.as_u16(), headers, body: Vec::new() }, bytes))
+        let answer = Answer { status: head.status.as_u16(), headers, ..Answer::default() };
+        Ok(saved(answer, bytes))
     }
 
     #[inline(never)]
@@ -232,7 +258,7 @@ impl fmt::Debug for Http {
 }
 
 /// Where a request goes.
-struct Target {
+pub(super) struct Target {
     uri: Uri,
     secure: bool,
     port: u16,
@@ -263,7 +289,7 @@ impl Target {
     }
 
     /// The host and port, without a name and password that the address may hold.
-    fn server(&self) -> String {
+    pub(super) fn server(&self) -> String {
         format!("{}:{}", self.host(), self.port)
     }
 }
@@ -357,80 +383,4 @@ fn send<B: ureq::AsSendBody>(
     *message.uri_mut() = prepared.target.uri.clone();
     *message.headers_mut() = std::mem::take(&mut prepared.headers);
     prepared.line.agent.run(message)
-}
-
-/// Reads the rest of the answer.
-#[inline(never)]
-fn receive(
-    response: http::Response<ureq::Body>,
-    most: u64,
-    line: &Line,
-) -> Result<Answer, ureq::Error> {
-    let (head, body) = response.into_parts();
-    let body = read(body, &head, most, line)?;
-    Ok(Answer { status: head.status.as_u16(), headers: kept(&head.headers), body })
-}
-
-fn read(
-    body: ureq::Body,
-    head: &http::response::Parts,
-    most: u64,
-    line: &Line,
-) -> Result<Vec<u8>, ureq::Error> {
-    let length = body.content_length();
-    if length.is_some_and(|length| length > most) {
-        return Err(ureq::Error::BodyExceedsLimit(most));
-    }
-    // What a server declares is not yet there: the first megabyte is believed, the rest grows.
-    let expected = length.unwrap_or(0).min(1 << 20) as usize;
-    let mut bytes = Vec::with_capacity(expected);
-    let mut reader = body.into_reader().take(most.saturating_add(1));
-    reader.read_to_end(&mut bytes).map_err(ureq::Error::from)?;
-    if bytes.len() as u64 > most {
-        return Err(ureq::Error::BodyExceedsLimit(most));
-    }
-    check_end(head, length, bytes.len() as u64, line)?;
-    Ok(bytes)
-}
-
-/// Whether a body of `bytes` bytes is complete.
-fn check_end(
-    head: &http::response::Parts,
-    length: Option<u64>,
-    bytes: u64,
-    line: &Line,
-) -> Result<(), ureq::Error> {
-    let framed = length.is_some() || head.headers.contains_key(header::TRANSFER_ENCODING);
-    let is_broken = !framed && (line.progress.is_broken() || line.progress.is_stopped());
-    if is_broken || length.is_some_and(|length| bytes < length) {
-        let cut = io::Error::new(io::ErrorKind::UnexpectedEof, "the connection broke");
-        return Err(ureq::Error::Io(cut));
-    }
-    Ok(())
-}
-
-/// The headers that say something about limits, retries and identity.
-fn kept(headers: &HeaderMap) -> Headers {
-    let mut kept = Headers::default();
-    for (name, value) in headers {
-        if is_kept(name.as_str()) {
-            kept.push(name.as_str(), &String::from_utf8_lossy(value.as_bytes()));
-        }
-    }
-    kept
-}
-
-fn is_kept(name: &str) -> bool {
-    const NAMES: &[&str] = &[
-        "apim-request-id",
-        "content-type",
-        "date",
-        "location",
-        "retry-after",
-        "retry-after-ms",
-        "x-request-id",
-        "x-should-retry",
-    ];
-    const BEGINNINGS: &[&str] = &["openai-", "x-ms-", "x-ratelimit-"];
-    NAMES.contains(&name) || BEGINNINGS.iter().any(|each| name.starts_with(each))
 }

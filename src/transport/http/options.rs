@@ -1,3 +1,4 @@
+use super::line::port;
 use super::names::{Lookup, ask_system};
 use super::proxies::{Proxies, ProxyUrl};
 use crate::clock::{Clock, SystemClock};
@@ -93,6 +94,18 @@ impl HttpOptions {
     pub fn proxies_from(mut self, lookup: impl Fn(&str) -> Option<String>) -> HttpOptions {
         self.proxies = Proxies::read(lookup);
         self
+    }
+
+    /// The host and port of the proxy that an exchange with `url` goes through; `None` if the way
+    /// leads straight to the server.
+    pub fn proxy_for(&self, url: &str) -> Option<&str> {
+        let uri: ureq::http::Uri = url.parse().ok()?;
+        let is_secure = uri.scheme_str() == Some("https");
+        let route = self.proxies.route(is_secure, uri.host()?, port(&uri)?);
+        let proxy = self.proxies.of(route)?.url.as_str();
+        let bare = proxy.split_once("://").map_or(proxy, |(_, rest)| rest);
+        // What stands before the host is a name and a password.
+        Some(bare.rsplit_once('@').map_or(bare, |(_, host)| host).trim_end_matches('/'))
     }
 
     /// The `User-Agent` header. Default: `openai-bulk/` and the version.

@@ -197,7 +197,7 @@ mod roots {
     fn of_the_platform() -> Vec<Certificate<'static>> {
         let found = rustls_native_certs::load_native_certs();
         for e in &found.errors {
-            log::warn!("some of the platform's certificates could not be read: {e}");
+            log::warn!(target: "openai_bulk::tls", {crate::logs::ERROR_MESSAGE}:% = e; "some of the platform's certificates could not be read");
         }
         found.certs.iter().map(|each| Certificate::from_der(each).to_owned()).collect()
     }

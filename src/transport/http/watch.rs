@@ -42,6 +42,8 @@ pub(super) struct Progress {
     clock: SystemClock,
     /// When the exchange has to be over, in nanoseconds after the clock's origin.
     deadline: AtomicU64,
+    /// When it has to be over even if it was given more time, likewise.
+    ends: AtomicU64,
     connecting: AtomicBool,
     broken: AtomicBool,
     stopped: AtomicBool,
@@ -55,11 +57,28 @@ impl Progress {
     /// The time is kept here and not by ureq: what is set for one request alone costs it a copy of
     /// the whole configuration, and a TLS configuration for each connection.
     pub(super) fn begin(&self, within: Duration) {
-        let deadline = (self.clock.now() + within).since_origin().as_nanos();
-        self.deadline.store(deadline.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+        let ends = self.after(within);
+        self.ends.store(ends, Ordering::Relaxed);
+        self.deadline.store(ends, Ordering::Relaxed);
         self.reach(Reached::Names);
         self.connecting.store(false, Ordering::Relaxed);
         self.broken.store(false, Ordering::Relaxed);
+    }
+
+    /// Gives what comes next this long from now, and never more than the exchange has.
+    pub(super) fn allow(&self, within: Duration) {
+        let deadline = self.after(within).min(self.ends.load(Ordering::Relaxed));
+        self.deadline.store(deadline, Ordering::Relaxed);
+    }
+
+    /// Whether the time of the whole exchange is up.
+    pub(super) fn is_over(&self) -> bool {
+        self.after(Duration::ZERO) >= self.ends.load(Ordering::Relaxed)
+    }
+
+    fn after(&self, time: Duration) -> u64 {
+        let nanos = (self.clock.now() + time).since_origin().as_nanos();
+        nanos.try_into().unwrap_or(u64::MAX)
     }
 
     pub(super) fn reach(&self, point: Reached) {

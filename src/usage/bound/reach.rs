@@ -17,7 +17,7 @@ const COMPLETION: u64 = 16;
 /// What a request may use at most, as far as its bytes tell. Tokens are never more than the bytes of
 /// their text, and the bytes of the whole JSON text are more than those.
 ///
-/// It is a bound for money; for the weight against rate limits, see [`weigh`](super::weigh).
+/// It is a bound for money; for the weight against rate limits, see [`weigh`](crate::usage::weigh).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reach {
     /// Tokens of what is sent, images apart.

@@ -8,7 +8,7 @@
 const DEEPEST: usize = 128;
 
 /// The canonical spelling of `json`, which is valid JSON.
-pub(super) fn canonical(json: &str) -> Vec<u8> {
+pub(crate) fn canonical(json: &str) -> Vec<u8> {
     let mut walk = Walk { json, at: 0, out: Vec::with_capacity(json.len()) };
     walk.value(0);
     walk.out

@@ -3,6 +3,7 @@
 //! - `request` - what a line says: [`Row`], and the settings under which it is read, [`Format`].
 //! - `parse` - the kinds of lines, and what is wrong with a line that is none of them.
 //! - `canonical` - the one spelling of a request, for its fingerprint.
+//! - `digest` - a hash over several parts.
 //! - `members` - the members of a JSON object as they are spelled.
 //! - `output` - a line of the output, written and read: [`OutputLine`], [`OutputRef`].
 //! - `course` - what a line of the output says of how its row went: [`CourseRef`].
@@ -10,6 +11,7 @@
 
 mod canonical;
 mod course;
+mod digest;
 mod members;
 mod output;
 mod paid;
@@ -18,7 +20,9 @@ mod request;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use canonical::canonical;
 pub use course::{CourseRef, read_course};
+pub(crate) use digest::digest;
 pub(crate) use members::{Members, noun, text_of};
 pub use output::{Body, OutputLine, OutputRef, Response, fingerprint_hex, read_output};
 pub use paid::{PaidRef, read_paid};

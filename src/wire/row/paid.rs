@@ -13,6 +13,8 @@ pub struct PaidRef<'a> {
     pub answer: Option<&'a str>,
     /// Whether a batch has answered: the line has no `x_run`, or one that names the batch.
     pub is_batch: bool,
+    /// Whether nothing was paid for it: it came from the cache of answers, or with another row.
+    pub is_free: bool,
     /// The model that was asked, where the answer names none.
     pub asked: Option<Cow<'a, str>>,
     /// What the answer was counted for against a cap, where it does not tell its cost itself: a
@@ -35,6 +37,7 @@ pub fn read_paid(line: &[u8]) -> Option<PaidRef<'_>> {
     Some(PaidRef {
         answer: good.and_then(|response| response.body).map(RawValue::get),
         is_batch,
+        is_free: run.cached || run.shared,
         asked: run.asked,
         counted_cost: run.counted_cost,
         counted_tokens: run.counted_tokens,
@@ -70,6 +73,8 @@ struct Run<'a> {
     maybe_cost: Option<Cow<'a, str>>,
     maybe_tokens: Option<u64>,
     batch: Option<IgnoredAny>,
+    cached: bool,
+    shared: bool,
 }
 
 #[cfg(test)]

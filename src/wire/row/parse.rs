@@ -8,6 +8,7 @@ use super::request::{
     CHAT, COMPLETIONS, EMBEDDINGS, ENDPOINTS, Format, MODERATIONS, RESPONSES, Row, RowError,
     endpoint, id_hash, request_hash,
 };
+use crate::wire::streaming::can_stream;
 
 /// What a line says, before it has an id in any case.
 struct Draft {
@@ -15,6 +16,7 @@ struct Draft {
     url: &'static str,
     model: Option<String>,
     body: String,
+    is_streamed: bool,
     metadata: Option<Box<RawValue>>,
 }
 
@@ -117,21 +119,21 @@ impl Format {
             Some(url) => known(&url, "`url`")?,
             None => self.infer(&fields, named.as_deref())?,
         };
-        no_stream(&fields)?;
+        let is_streamed = self.streamed(url, &fields)?;
         let (model, body) = self.with_model(url, named, body.get());
-        Ok(Draft { custom_id, url, model, body, metadata: metadata(members) })
+        Ok(Draft { custom_id, url, model, body, is_streamed, metadata: metadata(members) })
     }
 
     fn bare(&self, text: &str, members: &Members<'_>) -> Result<Draft, String> {
         let custom_id = string(members, "custom_id")?;
         let named = model(members)?;
         let url = self.infer(members, named.as_deref())?;
-        no_stream(members)?;
+        let is_streamed = self.streamed(url, members)?;
         let ours = ["custom_id", "metadata"];
         let reduced = ours.iter().any(|key| members.has(key)).then(|| members.without(&ours));
         let body = reduced.as_deref().unwrap_or(text).trim_ascii();
         let (model, body) = self.with_model(url, named, body);
-        Ok(Draft { custom_id, url, model, body, metadata: metadata(members) })
+        Ok(Draft { custom_id, url, model, body, is_streamed, metadata: metadata(members) })
     }
 
     fn prompt(&self, members: &Members<'_>) -> Result<Draft, String> {
@@ -160,7 +162,8 @@ impl Format {
         if model.is_none() && url != MODERATIONS {
             return Err("no model: set one for rows that are only a prompt".into());
         }
-        Ok(Draft { custom_id: own_id(members)?, url, model, body, metadata: metadata(members) })
+        let (custom_id, metadata) = (own_id(members)?, metadata(members));
+        Ok(Draft { custom_id, url, model, body, is_streamed: false, metadata })
     }
 
     /// The body for a prompt, all but its model; `prompt` is spelled as JSON.
@@ -177,6 +180,22 @@ impl Format {
             (COMPLETIONS, _) => format!(r#"{{"prompt":{prompt}}}"#),
             _ => format!(r#"{{"input":{prompt}}}"#),
         }
+    }
+
+    /// Whether a body asks for a stream, where it may.
+    fn streamed(&self, url: &str, fields: &Members<'_>) -> Result<bool, String> {
+        if fields.get("stream").is_none_or(|value| value.get() != "true") {
+            return Ok(false);
+        }
+        if self.no_streams {
+            return Err(
+                "`stream` is true: a batch cannot stream; leave it out, or send it live".into()
+            );
+        }
+        if !can_stream(url) {
+            return Err(format!("`stream` is true: what {url} answers cannot be streamed"));
+        }
+        Ok(true)
     }
 
     /// Where a body without a URL goes.
@@ -227,6 +246,7 @@ fn finish(line: u64, draft: Draft) -> Result<Row, String> {
         url: draft.url.into(),
         model: draft.model.map(Into::into),
         body: draft.body.into_bytes().into(),
+        is_streamed: draft.is_streamed,
         metadata: draft.metadata,
     })
 }
@@ -286,15 +306,6 @@ fn known(url: &str, what: &str) -> Result<&'static str, String> {
     endpoint(url).ok_or_else(|| {
         format!("{what} is {}; rows can be sent to {}", clip(url), ENDPOINTS.join(", "))
     })
-}
-
-fn no_stream(fields: &Members<'_>) -> Result<(), String> {
-    match fields.get("stream") {
-        Some(value) if value.get() == "true" => {
-            Err("`stream` is true: answers of a bulk run are not streamed".into())
-        }
-        _ => Ok(()),
-    }
 }
 
 /// `body` with `model` as its first member.

@@ -51,6 +51,8 @@ pub struct Format {
     /// Where bodies without a URL and prompts are sent; one of [`ENDPOINTS`]. Default: none, a
     /// body tells it by its fields, and a prompt goes to chat.
     pub endpoint: Option<String>,
+    /// Refuses rows that ask for a stream. Default: they may; their answers are put together.
+    pub no_streams: bool,
 }
 
 /// One request of the input.
@@ -66,6 +68,8 @@ pub struct Row {
     pub model: Option<Box<str>>,
     /// The JSON text to send, spelled as the input spells it.
     pub body: Box<[u8]>,
+    /// Whether the body asks for a stream.
+    pub is_streamed: bool,
     /// What the input wants back beside the answer.
     pub metadata: Option<Box<RawValue>>,
     /// 64 bits of a hash of the request; neither its id nor its spelling changes it. Never 0.

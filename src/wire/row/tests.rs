@@ -251,8 +251,8 @@ fn a_line_that_is_no_request_is_told_by_what_is_wrong() {
             "`body` is text, not an object",
         ),
         (
-            r#"{"custom_id":"a","url":"/v1/responses","body":{"stream":true}}"#,
-            "`stream` is true: answers of a bulk run are not streamed",
+            r#"{"custom_id":"a","url":"/v1/embeddings","body":{"input":"SECRET","stream":true}}"#,
+            "`stream` is true: what /v1/embeddings answers cannot be streamed",
         ),
         (
             r#"{"custom_id":"a","body":{"x":"SECRET"}}"#,
@@ -260,10 +260,6 @@ fn a_line_that_is_no_request_is_told_by_what_is_wrong() {
         ),
         (r#"{"messages":[],"model":5}"#, "`model` is a number, not text"),
         (r#"{"messages":[],"model":""}"#, "`model` is empty"),
-        (
-            r#"{"messages":[],"stream": true}"#,
-            "`stream` is true: answers of a bulk run are not streamed",
-        ),
         (r#"{"messages":[],"custom_id":5}"#, "`custom_id` is a number, not text"),
         (
             r#"{"prompt":"SECRET","temperature":0}"#,
@@ -439,4 +435,17 @@ fn what_cannot_be_written_leaves_the_buffer_alone() {
     let mut out = b"x".to_vec();
     assert!(output.write(&mut out).is_err());
     assert_eq!(out, b"x");
+}
+
+#[test]
+fn a_row_may_ask_for_a_stream_unless_it_goes_into_a_batch() {
+    let line = r#"{"custom_id":"a","url":"/v1/responses","body":{"input":"x","stream":true}}"#;
+    let read = |format: &Format, line: &str| format.parse(1, line.as_bytes());
+    assert!(read(&format(), line).unwrap().is_streamed);
+    assert!(read(&format(), r#"{"messages":[],"stream": true}"#).unwrap().is_streamed);
+    assert!(!read(&format(), r#"{"messages":[],"stream":false}"#).unwrap().is_streamed);
+    assert!(!read(&format(), r#"{"prompt":"x"}"#).unwrap().is_streamed);
+    let batch = Format { no_streams: true, ..format() };
+    let error = read(&batch, line).unwrap_err();
+    assert!(error.message.contains("a batch cannot stream; leave it out"), "{error}");
 }

@@ -23,7 +23,12 @@ fn wrong() -> Vec<(String, u64, &'static str)> {
         (chats(1) + "{\"question\":\"why?\"}\n", 2, "--template"),
         (chats(1) + "{\"prompt\":7,\"id\":1}\n", 2, "`prompt`"),
         (chats(1) + "\n\n{\"custom_id\":\"x\",\"body\":\n", 4, "JSON"),
-        (chats(1) + "{\"messages\":[],\"stream\":true}\n", 2, "stream"),
+        (
+            chats(1)
+                + "{\"url\":\"/v1/embeddings\",\"custom_id\":\"e\",\"body\":{\"input\":\"x\",\"stream\":true}}\n",
+            2,
+            "stream",
+        ),
     ];
     cases.into_iter().collect()
 }

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 /// A server that runs until the test's process ends.
-pub(super) struct Server {
-    pub(super) address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     seen: Arc<Seen>,
 }
 
@@ -23,20 +23,20 @@ struct Seen {
 
 /// A request, with the names of its headers in lower case.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Request {
-    pub(super) line: String,
-    pub(super) headers: HashMap<String, String>,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Request {
+    pub(crate) line: String,
+    pub(crate) headers: HashMap<String, String>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Server {
     /// Hands each connection to `serve`, on a thread of its own.
-    pub(super) fn raw(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> Server {
+    pub(crate) fn raw(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> Server {
         Server::start(move |stream, _| serve(stream))
     }
 
     /// Writes what `answer` makes of each request, as it is, and keeps the connection.
-    pub(super) fn answering(
+    pub(crate) fn answering(
         answer: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static,
     ) -> Server {
         Server::start(move |stream, seen| {
@@ -51,7 +51,7 @@ impl Server {
     }
 
     /// Answers each request with these bytes and closes the connection.
-    pub(super) fn closing(answer: impl Into<Vec<u8>>) -> Server {
+    pub(crate) fn closing(answer: impl Into<Vec<u8>>) -> Server {
         let answer = answer.into();
         Server::raw(move |mut stream| {
             Request::read(&mut BufReader::new(&stream));
@@ -60,7 +60,7 @@ impl Server {
     }
 
     /// Reads each request and never answers.
-    pub(super) fn silent() -> Server {
+    pub(crate) fn silent() -> Server {
         Server::raw(|stream| {
             let mut reader = BufReader::new(stream);
             while Request::read(&mut reader).is_some() {}
@@ -87,25 +87,25 @@ impl Server {
         Server { address, seen }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/v1/chat/completions", self.address)
     }
 
-    pub(super) fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.seen.connections.load(Ordering::SeqCst)
     }
 
-    pub(super) fn most_open(&self) -> usize {
+    pub(crate) fn most_open(&self) -> usize {
         self.seen.most_open.load(Ordering::SeqCst)
     }
 
-    pub(super) fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.seen.requests.lock().unwrap().clone()
     }
 }
 
 impl Request {
-    pub(super) fn read(reader: &mut impl BufRead) -> Option<Request> {
+    pub(crate) fn read(reader: &mut impl BufRead) -> Option<Request> {
         let mut request = Request { line: line(reader)?, ..Request::default() };
         loop {
             let each = line(reader)?;
@@ -118,7 +118,7 @@ impl Request {
         Some(request)
     }
 
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
     }
 }
@@ -132,7 +132,7 @@ fn line(reader: &mut impl BufRead) -> Option<String> {
 }
 
 /// A whole answer with a declared length.
-pub(super) fn answer(status: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+pub(crate) fn answer(status: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let mut text = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n", body.len());
     for (name, value) in headers {
         text.push_str(&format!("{name}: {value}\r\n"));
@@ -142,7 +142,7 @@ pub(super) fn answer(status: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec
 }
 
 /// Copies both ways until one side ends.
-pub(super) fn splice(a: TcpStream, b: TcpStream) {
+pub(crate) fn splice(a: TcpStream, b: TcpStream) {
     let copy = |mut from: TcpStream, mut to: TcpStream| {
         thread::spawn(move || {
             let mut buffer = [0; 16384];

@@ -19,13 +19,13 @@ use std::thread;
 use std::time::Duration;
 
 /// An authority of the test's own.
-struct Authority {
+pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     folder: tempfile::TempDir,
 }
 
 impl Authority {
-    fn new() -> Authority {
+    pub(crate) fn new() -> Authority {
         let mut params = CertificateParams::new([]).unwrap();
         params.distinguished_name.push(DnType::CommonName, "Authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -33,14 +33,14 @@ impl Authority {
         Authority { issuer, folder: tempfile::tempdir().unwrap() }
     }
 
-    fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         let path = self.folder.path().join("ca.pem");
         std::fs::write(&path, self.issuer.pem()).unwrap();
         path
     }
 
     /// A server for `host` whose certificate is good until `year`.
-    fn server(&self, host: &str, year: i32) -> Server {
+    pub(crate) fn server(&self, host: &str, year: i32) -> Server {
         let mut params = CertificateParams::new([host.to_owned()]).unwrap();
         params.distinguished_name.push(DnType::CommonName, host);
         params.not_before = date_time_ymd(2020, 1, 1);

@@ -1,12 +1,13 @@
 //! What was typed for `batch`.
 
-use super::shared::{Connection, Requests, Spending, Talk};
+use super::shared::{Connection, MORE, Requests, Spending, Talk};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
 const BATCH_EXAMPLES: &str = "\
-`run --mode batch` does all of this by itself. JOB is the name that `submit` and `list` print, or
-its beginning. Every step can be repeated, and goes on where the last one stopped.
+`run --mode batch` does all of this by itself. JOB is the name that `submit`
+and `list` print, or its beginning. Every step can be repeated, and goes on
+where the last one stopped.
 
 Examples:
   openai-bulk batch submit requests.jsonl -o answers.jsonl
@@ -16,7 +17,7 @@ Examples:
 
 /// What the steps of batches need.
 #[derive(Debug, Args)]
-#[command(after_help = BATCH_EXAMPLES)]
+#[command(after_help = MORE, after_long_help = BATCH_EXAMPLES)]
 pub struct BatchSteps {
     #[command(subcommand)]
     pub command: BatchCommand,

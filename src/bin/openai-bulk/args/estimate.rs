@@ -1,29 +1,31 @@
 //! What was typed for `estimate`.
 
-use super::shared::{Rates, Requests, Talk};
+use super::shared::{Files, MORE, Rates, Requests, Talk};
 use clap::Args;
 use std::path::PathBuf;
 
 const ESTIMATE_EXAMPLES: &str = "\
-Nothing is sent, and no key is needed. Low is one token for each answer; expected what
---expected-output says, else the mean of the answers in OUTPUT, else 256 tokens; high all that the
-request, or else the model, allows. Input is counted in full in all of them, as if nothing were in
-the server's cache. What has no known price is told, and is in no sum.
+Nothing is sent, and no key is needed. Low is one token for each answer;
+expected what --expected-output says, else the mean of the answers in OUTPUT,
+else 256 tokens; high all that the request, or else the model, allows. Input is
+counted in full in all of them, as if nothing were in the server's cache. What
+has no known price is told, and is in no sum.
 
-JSON (--json), whose `schema` rises when a field changes its meaning or goes: `rows` (total,
-answered, changed, invalid, to_send), `tokens` (what the requests say, also by model), `sums` and
-`models` (`output_tokens`, and `live`, `flex` and `batch` with low, expected and high in US dollars
-as text, null where unknown, and the rows that are not in them), `time` in seconds,
+JSON (--json), whose `schema` rises when a field changes its meaning or goes:
+`rows` (total, answered, changed, invalid, to_send), `tokens` (what the
+requests say, also by model), `sums` and `models` (`output_tokens`, and `live`,
+`flex` and `batch` with low, expected and high in US dollars as text, null
+where unknown, and the rows that are not in them), `time` in seconds,
 `rows_too_large` and the first 1,000 of them as `too_large`, `prices`.
 
 Examples:
   openai-bulk estimate requests.jsonl
-  openai-bulk estimate requests.jsonl --requests-per-minute 500 --tokens-per-minute 200000
+  openai-bulk estimate requests.jsonl --requests-per-minute 500
   openai-bulk estimate requests.jsonl -o answers.jsonl --json";
 
 /// What an estimate needs.
 #[derive(Debug, Args)]
-#[command(after_help = ESTIMATE_EXAMPLES)]
+#[command(after_help = MORE, after_long_help = ESTIMATE_EXAMPLES)]
 pub struct Estimate {
     /// JSON Lines that would be sent; `-` is standard input, `.gz` is unpacked
     pub input: PathBuf,
@@ -48,9 +50,8 @@ pub struct Estimate {
     /// Prices that go before those that are built in, in this program's format or in LiteLLM's
     #[arg(long, value_name = "FILE", help_heading = "Money")]
     pub prices: Option<PathBuf>,
-    /// File of settings to read instead of ./.env
-    #[arg(long, value_name = "FILE", help_heading = "Settings")]
-    pub env_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub files: Files,
     #[command(flatten)]
     pub talk: Talk,
 }

@@ -1,6 +1,6 @@
 //! What was typed for `plan`.
 
-use super::shared::{Connection, Rates, Requests, Talk};
+use super::shared::{Connection, MORE, Rates, Requests, Talk};
 use clap::Args;
 use openai_bulk::config::parse_duration;
 use openai_bulk::usage::Money;
@@ -23,7 +23,7 @@ Examples:
 
 /// What planning needs.
 #[derive(Debug, Args)]
-#[command(after_help = PLAN_EXAMPLES)]
+#[command(after_help = MORE, after_long_help = PLAN_EXAMPLES)]
 pub struct Plan {
     /// JSON Lines to plan for
     pub input: PathBuf,

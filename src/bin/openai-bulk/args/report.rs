@@ -1,6 +1,6 @@
 //! What was typed for `report`.
 
-use super::shared::Talk;
+use super::shared::{MORE, Talk};
 use clap::{ArgGroup, Args};
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ Examples:
 
 /// What a report needs.
 #[derive(Debug, Args)]
-#[command(after_help = REPORT_EXAMPLES, group = ArgGroup::new("sources").args(["answers", "summary"]).required(true).multiple(true))]
+#[command(after_help = MORE, after_long_help = REPORT_EXAMPLES, group = ArgGroup::new("sources").args(["answers", "summary"]).required(true).multiple(true))]
 pub struct Report {
     /// Outputs of the run: JSON Lines of answers and failures
     #[arg(value_name = "ANSWERS")]

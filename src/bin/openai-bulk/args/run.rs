@@ -1,6 +1,6 @@
 //! What was typed for `run`.
 
-use super::shared::{Requests, Sending, Talk, Ways, Writing};
+use super::shared::{MORE, Requests, Sending, Talk, Ways, Writing};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -16,13 +16,24 @@ Examples:
     openai-bulk run gsm8k.jsonl -o answers.jsonl \\
       --template '{\"messages\":[{\"role\":\"user\",\"content\":\"{question}\"}]}'
 
-Input lines are Batch API requests (custom_id, method, url, body), bare request bodies,
-{\"prompt\": ...} rows, or rows of fields for --template. Output lines are the Batch API's own, with
-one more key, x_run. OUTPUT is also the journal: the same command again sends only what is missing
-or failed.";
+  Spend 5 dollars at most, and keep an account of it:
+    openai-bulk run requests.jsonl -o answers.jsonl \\
+      --max-cost 5.00 --summary summary.json
+
+  To a server on this machine, 32 requests at once at most:
+    openai-bulk run requests.jsonl -o answers.jsonl --model my-model \\
+      --base-url http://localhost:8000/v1 --max-concurrency 32
+
+  In a pipe:
+    zcat requests.jsonl.gz | openai-bulk run - -o - | jq .response.body
+
+Input lines are Batch API requests (custom_id, method, url, body), bare request
+bodies, {\"prompt\": ...} rows, or rows of fields for --template. Output lines
+are the Batch API's own, with one more key, x_run. OUTPUT is also the journal:
+the same command again sends only what is missing or failed.";
 
 #[derive(Debug, Args)]
-#[command(after_help = RUN_EXAMPLES)]
+#[command(after_help = MORE, after_long_help = RUN_EXAMPLES)]
 pub struct Run {
     /// JSON Lines to send; `-` is standard input, `.gz` is unpacked
     pub input: PathBuf,

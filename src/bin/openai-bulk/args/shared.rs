@@ -1,11 +1,15 @@
 //! Flags that several commands have.
 
+use super::cache::Caching;
 use super::simulate::SimulatorArgs;
 use clap::{Args, ValueEnum};
 use openai_bulk::config::parse_duration;
 use openai_bulk::usage::Money;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// What stands at the end of a short help.
+pub const MORE: &str = "Examples: --help";
 
 /// How rows become requests.
 #[derive(Debug, Args)]
@@ -81,6 +85,10 @@ pub struct Writing {
     /// Write a summary as JSON
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub summary: Option<PathBuf>,
+    /// Write how the run stands every 5 seconds and at its end, in Prometheus' text format; for the
+    /// textfile collector of node_exporter
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub metrics_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -147,6 +155,9 @@ pub struct Sending {
     pub grace: Duration,
 
     #[command(flatten)]
+    pub caching: Caching,
+
+    #[command(flatten)]
     pub connection: Connection,
 
     /// Answer from a simulator inside this program: no key, no network, no cost
@@ -187,9 +198,8 @@ pub struct Connection {
     /// File that holds the key
     #[arg(long, value_name = "FILE", global = true)]
     pub api_key_file: Option<PathBuf>,
-    /// File of settings to read instead of ./.env
-    #[arg(long, value_name = "FILE", global = true)]
-    pub env_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub files: Files,
     /// Any other setting by its name in the environment, such as OPENAI_BACKOFF_CAP=5s
     #[arg(long = "set", value_name = "NAME=VALUE", global = true)]
     pub settings: Vec<String>,
@@ -199,6 +209,20 @@ pub struct Connection {
     /// Certificates (PEM) to trust besides the system's
     #[arg(long, value_name = "FILE", global = true)]
     pub ca_file: Option<PathBuf>,
+}
+
+/// Which files settings are read from.
+#[derive(Debug, Default, Args)]
+pub struct Files {
+    /// File of variables to read instead of ./.env
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Settings")]
+    pub env_file: Option<PathBuf>,
+    /// File of settings (TOML) to read instead of the project's openai-bulk.toml and the user's
+    #[arg(long = "config", value_name = "FILE", global = true, help_heading = "Settings")]
+    pub config_file: Option<PathBuf>,
+    /// Let [profile.NAME] of a file of settings go before the rest of it
+    #[arg(long, value_name = "NAME", global = true, help_heading = "Settings")]
+    pub profile: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,6 @@
 //! What was typed for `simulate`, and what the simulator is like.
 
-use super::shared::Talk;
+use super::shared::{MORE, Talk};
 use clap::Args;
 use openai_bulk::config::parse_duration;
 use std::path::PathBuf;
@@ -57,7 +57,7 @@ Examples:
   openai-bulk simulate --server-requests-per-minute 6000 --server-burst 1s";
 
 #[derive(Debug, Args)]
-#[command(after_help = SIMULATE_EXAMPLES)]
+#[command(after_help = MORE, after_long_help = SIMULATE_EXAMPLES)]
 pub struct Simulate {
     /// Port to listen on; 0 takes a free one
     #[arg(long, default_value_t = 0)]

@@ -1,15 +1,17 @@
 //! What was typed for `tokens`.
 
-use super::shared::{Requests, Talk};
+use super::shared::{Files, MORE, Requests, Talk};
 use clap::{Args, ValueEnum};
 use openai_bulk::usage::Encoding;
 use std::path::PathBuf;
 
 const TOKENS_EXAMPLES: &str = "\
-A text is counted by the vocabulary of --model, or by --encoding. Requests are counted by what they
-send: messages, names, tools, images and the form of the answer, each by OpenAI's published rules;
-where there is none, the count is marked as an estimate, and the reason is told. FILE holds requests if its name ends in .jsonl or .ndjson
-(or these with .gz), or if its first line is a request; --as decides otherwise.
+A text is counted by the vocabulary of --model, or by --encoding. Requests are
+counted by what they send: messages, names, tools, images and the form of the
+answer, each by OpenAI's published rules; where there is none, the count is
+marked as an estimate, and the reason is told. FILE holds requests if its name
+ends in .jsonl or .ndjson (or these with .gz), or if its first line is a
+request; --as decides otherwise.
 
 Examples:
   openai-bulk tokens essay.txt
@@ -19,7 +21,7 @@ Examples:
 
 /// What counting needs.
 #[derive(Debug, Args)]
-#[command(after_help = TOKENS_EXAMPLES)]
+#[command(after_help = MORE, after_long_help = TOKENS_EXAMPLES)]
 pub struct Tokens {
     /// Text or JSON Lines of requests to count; `-` is standard input, `.gz` is unpacked
     #[arg(default_value = "-", value_name = "FILE")]
@@ -41,6 +43,8 @@ pub struct Tokens {
     pub skip_invalid: bool,
     #[command(flatten)]
     pub requests: Requests,
+    #[command(flatten)]
+    pub files: Files,
     #[command(flatten)]
     pub talk: Talk,
 }
