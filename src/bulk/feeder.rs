@@ -3,7 +3,7 @@
 use super::input::{DuplicateGuard, Source};
 use super::journal::{Index, Known};
 use super::repeats::{self, Repeats};
-use super::run::Unpriced;
+use super::unpriced::Unpriced;
 use crate::api::Caller;
 use crate::dispatch::{Intake, Job};
 use crate::error::Error;

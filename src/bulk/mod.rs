@@ -3,6 +3,8 @@
 //! - `results` - as a blocking iterator: [`Bulk`], [`Results`].
 //! - `par` - `par_iter` style, with scoring on rayon: [`ParSend`].
 //! - `run` - from a file to a file: [`FileRun`].
+//! - `running` - a run over a file while it goes on.
+//! - `unpriced` - rows whose cost has no known bound, where there is a cap.
 //! - `input` - the lines of the input, and the check of all of them before anything is sent.
 //! - `estimate` - what the rows of an input come to, before they are sent.
 //! - `feeder` - pulls rows from the input.
@@ -36,11 +38,13 @@ mod record;
 mod repeats;
 mod results;
 mod run;
+mod running;
 mod snapshot;
 mod spent;
 mod summary;
 mod timeline;
 mod under_way;
+mod unpriced;
 
 pub(crate) use costs::share;
 pub use costs::{CapUse, Compared, Costs, ModelCost};
