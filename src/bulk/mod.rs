@@ -3,6 +3,8 @@
 //! - `results` - as a blocking iterator: [`Bulk`], [`Results`].
 //! - `par` - `par_iter` style, with scoring on rayon: [`ParSend`].
 //! - `run` - from a file to a file: [`FileRun`].
+//! - `running` - a run over a file while it goes on.
+//! - `unpriced` - rows whose cost has no known bound, where there is a cap.
 //! - `input` - the lines of the input, and the check of all of them before anything is sent.
 //! - `estimate` - what the rows of an input come to, before they are sent.
 //! - `feeder` - pulls rows from the input.
@@ -13,6 +15,7 @@
 //! - `spent` - the most that may have been spent for an output, in a file beside it.
 //! - `repeats` - requests that occur several times in a run.
 //! - `under_way` - whether rows of an output are under way in batches, in another one.
+//! - `plan_file` - the plan that a run by plan follows, in another one.
 //! - `beside` - how such files are made.
 //! - `record` - the line of output that a row ends in.
 //! - `snapshot` - where a run stands.
@@ -30,15 +33,18 @@ pub mod input;
 pub mod journal;
 pub mod metrics;
 mod par;
+mod plan_file;
 mod record;
 mod repeats;
 mod results;
 mod run;
+mod running;
 mod snapshot;
 mod spent;
 mod summary;
 mod timeline;
 mod under_way;
+mod unpriced;
 
 pub(crate) use costs::share;
 pub use costs::{CapUse, Compared, Costs, ModelCost};
@@ -48,6 +54,7 @@ pub(crate) use feeder::Ticket;
 pub(crate) use journal::each_line;
 pub use metrics::{Metrics, MetricsFile};
 pub use par::{ParRequests, ParSend};
+pub(crate) use plan_file::PlanFile;
 pub(crate) use record::{write as write_line, write_failure};
 pub use results::{Bulk, Outcome, Results};
 pub use run::FileRun;
