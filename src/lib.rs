@@ -14,6 +14,7 @@ pub mod dispatch;
 pub mod api;
 pub mod bulk;
 pub mod batch;
+pub mod hybrid;
 pub mod eval;
 pub mod report;
 pub mod config;

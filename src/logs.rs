@@ -84,9 +84,15 @@ pub const MISSING: &str = "openai_bulk.batch.missing_lines";
 pub const FAILURES: &str = "openai_bulk.batch.failures";
 /// Tokens that may be in the server's queue.
 pub const QUEUE: &str = "openai_bulk.batch.queue_tokens";
+/// Rows that go now by a plan.
+pub const LIVE_ROWS: &str = "openai_bulk.plan.live_rows";
+/// Rows that go by batch by a plan.
+pub const BATCH_ROWS: &str = "openai_bulk.plan.batch_rows";
+/// Whether a plan is in time and within the cap.
+pub const VERDICT: &str = "openai_bulk.plan.verdict";
 
 /// Every name.
-pub const ALL: [&str; 38] = [
+pub const ALL: [&str; 41] = [
     OPERATION,
     REQUEST_MODEL,
     RESPONSE_MODEL,
@@ -125,6 +131,9 @@ pub const ALL: [&str; 38] = [
     MISSING,
     FAILURES,
     QUEUE,
+    LIVE_ROWS,
+    BATCH_ROWS,
+    VERDICT,
 ];
 
 /// What a request to `url` asks for, as OpenTelemetry calls it; else the last part of its path.

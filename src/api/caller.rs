@@ -57,6 +57,11 @@ impl Caller {
         self
     }
 
+    /// Models that share their limits.
+    pub(crate) fn groups(&self) -> &LimitGroups {
+        &self.groups
+    }
+
     /// The same caller, whose calls ask for this sample of their answers; `None` goes past the cache.
     /// Default: the first, which is 0.
     pub fn epoch(&self, epoch: Option<u32>) -> Caller {

@@ -14,7 +14,9 @@ use crate::clock::{Signal, Stop};
 use crate::error::{Error, Result};
 use crate::usage::{Amount, Purse};
 use crate::wire::batch::account_name;
+use crate::wire::row::id_hash;
 use parking_lot::Mutex;
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,6 +79,11 @@ impl Batches {
         &self.shared.steps
     }
 
+    /// What makes the calls of the client that they belong to.
+    pub(crate) fn caller(&self) -> &Arc<Caller> {
+        &self.steps().caller
+    }
+
     /// The store.
     pub fn store(&self) -> &Store {
         &self.shared.steps.store
@@ -131,6 +138,47 @@ impl Batches {
             )
         };
         Err(Error::invalid(format!("job {}", short(&job.name)), message))
+    }
+
+    /// The most input tokens of a model that the server's queue takes, as far as it is known, and
+    /// how many of this account are in it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn queue(&self, model: &str) -> Result<(Option<u64>, u64)> {
+        let taken = self.shared.queue()?.into_values();
+        let taken = taken.filter(|(each, _)| each == model).map(|(_, tokens)| tokens).sum();
+        Ok((self.steps().queue_limit(model)?, taken))
+    }
+
+    /// The jobs of this account whose answers go to `output` and that are not over.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or one belongs to another account.
+    pub fn jobs_for(&self, output: &Path) -> Result<Vec<Job>> {
+        let mut jobs = self.store().jobs_for(&output_name(output)?)?;
+        // A job that was not written down to its end was not sent either.
+        jobs.retain(|job| job.is_planned);
+        jobs.iter().try_for_each(|job| self.check_account(job))?;
+        Ok(jobs)
+    }
+
+    /// The hashes of the ids of all rows for `output` that a batch may still answer, whichever
+    /// account it belongs to.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn rows_under_way(&self, output: &Path) -> Result<HashSet<u64>> {
+        let mut rows = HashSet::new();
+        for job in self.store().jobs_for(&output_name(output)?)? {
+            let parts = self.store().parts(job.id)?;
+            for part in parts.iter().filter(|part| job.is_planned && !part.state.is_over()) {
+                self.files(part).each_note(|note| {
+                    rows.insert(id_hash(&note.custom_id));
+                })?;
+            }
+        }
+        Ok(rows)
     }
 
     /// Works on a job from now on, and pays it from `purse`, or else from the client's. With

@@ -7,6 +7,7 @@
 //! - `handle` - all jobs of a client: [`Batches`].
 //! - `adopt` - batches that were made elsewhere.
 //! - `run` - from a file to a file: [`BatchRun`].
+//! - `run/parked` - a run whose output is free for a live run: [`Parked`].
 //! - `plan` - the rows of an input that are neither done nor under way, as a job.
 //! - `running` - a run while it goes on.
 //! - `settle` - the outcome of each row of a part.
@@ -49,6 +50,7 @@ pub use next::{Around, Next, Pay, Refusal, failure_wait, next, poll_wait, queue_
 pub use options::{BatchOptions, Moment, StepEvent, StepObserver};
 pub use part::{Date, Job, Part, Remote, State};
 pub use progress::{BatchProgress, BatchSummary, PartProgress};
-pub use run::{BatchRun, Leave};
+pub use run::{BatchRun, Leave, Parked, Waited};
 pub use split::PartLimits;
+pub(crate) use split::{queue_tokens, takes_batches};
 pub use store::{Lease, Store};

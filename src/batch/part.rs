@@ -162,6 +162,8 @@ pub struct Part {
     pub expires: Option<Date>,
     /// When the server was asked to cancel its batch.
     pub cancelled: Option<Date>,
+    /// When its batch was seen to have ended.
+    pub ended: Option<Date>,
     /// Whether the server no longer knows its batch, or a file of its results: what it cost nobody
     /// will tell.
     pub is_gone: bool,

@@ -105,7 +105,10 @@ impl Running {
             let row = match row {
                 Ok(row) => row,
                 Err(error) if self.run.skip_invalid => {
-                    self.fail_line(&error)?;
+                    // Where only some rows go by batch, the live run tells of all lines.
+                    if self.run.firsts.is_none() {
+                        self.fail_line(&error)?;
+                    }
                     continue;
                 }
                 Err(error) => return Err(error.in_file(&source.name())),
@@ -115,7 +118,7 @@ impl Running {
                 (Known::Changed, _) => return Err(self.journal.changed(&row)),
                 (_, Some(print)) if print == row.fingerprint => {}
                 (_, Some(_)) => return Err(changed(&row)),
-                _ if !self.run.adds => {}
+                _ if !self.run.adds || !self.takes(&row) => {}
                 _ => {
                     check_price(caps, prices, &row).map_err(|e| e.in_file(&source.name()))?;
                     splitter.add(&row)?;
@@ -125,6 +128,19 @@ impl Running {
         let parts = splitter.finish()?;
         self.run.format = format;
         Ok(parts)
+    }
+
+    /// Whether a new row is one of those that go by batch.
+    fn takes(&mut self, row: &Row) -> bool {
+        let Some(firsts) = &mut self.run.firsts else { return true };
+        let model = Caller::asked(&row.url, row.model.as_deref().unwrap_or_default());
+        match firsts.get_mut(&(model.to_owned(), row.url.to_string())) {
+            Some(rows) if *rows > 0 => {
+                *rows -= 1;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// A line that is not a request is a failed row, under its number.

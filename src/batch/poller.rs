@@ -120,7 +120,7 @@ impl Shared {
     }
 
     /// What of this account waits at the server, whoever watches over it.
-    fn queue(&self) -> Result<Queue> {
+    pub(super) fn queue(&self) -> Result<Queue> {
         let store = &self.steps.store;
         let mut queue = Queue::new();
         for job in store.jobs()?.iter().filter(|job| !job.is_over) {
@@ -179,7 +179,7 @@ impl Shared {
     ) -> Result<()> {
         let mut is_hurried = pass.is_hurried;
         while !self.stop().is_stopped() {
-            let around = self.around(job, part, queue, is_hurried)?;
+            let around = self.around(job, part, tracked, queue, is_hurried)?;
             let (around, step) = tracked.pay(part, around)?;
             match step {
                 Next::Sleep(at) => {
@@ -210,7 +210,14 @@ impl Shared {
     }
 
     /// What a part has to know of the world to go on.
-    fn around(&self, job: &Job, part: &Part, queue: &Queue, is_hurried: bool) -> Result<Around> {
+    fn around(
+        &self,
+        job: &Job,
+        part: &Part,
+        tracked: &Tracked,
+        queue: &Queue,
+        is_hurried: bool,
+    ) -> Result<Around> {
         let others =
             queue.iter().filter(|(id, (model, _))| **id != part.id && *model == part.model);
         let (others, enqueued) =
@@ -221,7 +228,7 @@ impl Shared {
             others,
             limit: self.steps.queue_limit(&part.model)?,
             pay: Pay::Yes,
-            is_ending: job.is_ending,
+            is_ending: job.is_ending || tracked.is_recalled(part.number),
             is_hurried,
         })
     }

@@ -42,7 +42,10 @@ impl Steps {
                 part.due = now + poll_wait(self.first_wait(), age);
                 self.store.save(part)?;
             }
-            Remote::Over => self.enter(part, State::Ended, "poll")?,
+            Remote::Over => {
+                part.ended = Some(self.now());
+                self.enter(part, State::Ended, "poll")?;
+            }
             Remote::Refused => self.refused(job, part, &batch, others)?,
         }
         self.tell(part, "poll", Moment::Kept);

@@ -6,13 +6,18 @@ use super::progress::{BatchProgress, BatchSummary};
 use super::running::Running;
 use crate::bulk::input::{Source, check};
 use crate::bulk::journal::{Fsync, Journal, Options};
-use crate::bulk::{Earlier, SpentFile};
+use crate::bulk::{Earlier, PlanFile, SpentFile};
 use crate::clock::Stop;
 use crate::error::{Error, Result};
 use crate::usage::{Caps, Money, Purse};
 use crate::wire::row::Format;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+mod parked;
+
+pub use parked::{Parked, Waited};
 
 /// What stopping a run does with the batches that are at the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +47,8 @@ pub struct BatchRun {
     caps: Caps,
     pub(super) resubmits: bool,
     pub(super) adds: bool,
+    /// The rows that go by batch, by model and endpoint; all if there is nothing.
+    pub(super) firsts: Option<HashMap<(String, String), u64>>,
     pub(super) leave: Leave,
     /// The only job that it concerns.
     only: Option<i64>,
@@ -86,6 +93,7 @@ impl BatchRun {
             caps: Caps::default(),
             resubmits: true,
             adds: false,
+            firsts: None,
             leave: Leave::Running,
             only: None,
             goal: Goal::All,
@@ -157,6 +165,13 @@ impl BatchRun {
         self
     }
 
+    /// Of the rows of each model and endpoint that are to be sent, only so many go by batch, in the
+    /// order of the input; none of a pair that is not named. Default: all.
+    pub fn send_first(mut self, rows: HashMap<(String, String), u64>) -> BatchRun {
+        self.firsts = Some(rows);
+        self
+    }
+
     /// What `stop` does with batches at the server. Default: they go on.
     pub fn leave(mut self, leave: Leave) -> BatchRun {
         self.leave = leave;
@@ -179,6 +194,7 @@ impl BatchRun {
     /// any case. A run that the user or the server ended is no error; its summary says so.
     pub fn run(self, mut show: impl FnMut(&BatchProgress)) -> Result<BatchSummary> {
         let mut running = self.begin()?;
+        running.run.set_plan_aside()?;
         running.go(&mut show)?;
         running.end(&mut show)
     }
@@ -191,6 +207,7 @@ impl BatchRun {
     pub fn submit(mut self, mut show: impl FnMut(&BatchProgress)) -> Result<Vec<Job>> {
         self.goal = Goal::Sent;
         let mut running = self.begin()?;
+        running.run.set_plan_aside()?;
         running.go(&mut show)?;
         running.submitted()
     }
@@ -286,6 +303,11 @@ impl BatchRun {
         let journal = self.open(true, source)?;
         SpentFile::beside(&self.output).remove()?;
         Ok(journal)
+    }
+
+    /// Where all new rows go by batch, no plan is followed that was begun for the output.
+    fn set_plan_aside(&self) -> Result<()> {
+        if self.adds { PlanFile::beside(&self.output).remove() } else { Ok(()) }
     }
 
     /// What the run may spend, less what its output has cost already.

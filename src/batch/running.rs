@@ -12,25 +12,28 @@ use crate::dispatch::HeldBack;
 use crate::error::{Error, Result};
 use crate::usage::Purse;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// A run while it goes on.
 pub(super) struct Running {
     pub(super) run: BatchRun,
     pub(super) journal: Journal,
     /// The run's own purse, if it has a cap of its own.
-    purse: Option<Arc<Purse>>,
-    earlier: Earlier,
+    pub(super) purse: Option<Arc<Purse>>,
+    pub(super) earlier: Earlier,
     pub(super) clock: Arc<dyn Clock>,
     _hold: Hold,
-    started: Time,
-    jobs: Vec<(Job, Arc<Tracked>)>,
+    pub(super) started: Time,
+    pub(super) jobs: Vec<(Job, Arc<Tracked>)>,
     pub(super) tally: Tally,
-    timeline: Timeline,
+    pub(super) timeline: Timeline,
     pub(super) total: u64,
     pub(super) done_before: u64,
-    stopped_by: Option<Error>,
-    is_interrupted: bool,
+    pub(super) stopped_by: Option<Error>,
+    pub(super) is_interrupted: bool,
     is_capped: bool,
+    /// Raised to free the output for something else.
+    pub(super) is_paused: Arc<AtomicBool>,
     pub(super) buffer: Vec<u8>,
 }
 
@@ -60,6 +63,7 @@ impl Running {
             stopped_by: None,
             is_interrupted: false,
             is_capped: false,
+            is_paused: Arc::default(),
             buffer: Vec::new(),
         }
     }
@@ -110,7 +114,7 @@ impl Running {
             self.mark(&progress);
             show(&progress);
             self.look_for_failures()?;
-            if self.stopped_by.is_some() || self.is_over()? {
+            if self.stopped_by.is_some() || self.is_over()? || self.is_paused.load(Relaxed) {
                 return Ok(());
             }
             match (self.run.stop.stage(), self.run.leave) {

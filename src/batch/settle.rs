@@ -107,7 +107,7 @@ impl Running {
             part: &part,
             known: self.journal.known(),
             batch: part.batch_id.as_deref().map(Into::into),
-            may_go_on: job.resubmits && !job.is_ending,
+            may_go_on: job.resubmits && !job.is_ending && !tracked.is_recalled(part.number),
             is_last: part.generation + 1 >= steps.options.most_batches,
             is_capped: self.run.all_caps().is_some(),
         };

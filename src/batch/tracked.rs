@@ -6,7 +6,7 @@ use super::store::Lease;
 use crate::error::{Error, Result};
 use crate::usage::{Amount, Purse, Reservation, Short};
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// A job that this process works on.
@@ -14,6 +14,8 @@ pub(super) struct Tracked {
     pub(super) job: i64,
     money: Mutex<Money>,
     state: Mutex<Standing>,
+    /// The numbers of parts that are to come to their end though the job goes on.
+    recalled: Mutex<HashSet<u32>>,
     _lease: Lease,
 }
 
@@ -53,8 +55,18 @@ pub(super) struct Pass {
 impl Tracked {
     /// A job that belongs to this process, and is not paid for yet.
     pub(super) fn new(job: i64, lease: Lease) -> Tracked {
-        let (money, state) = Default::default();
-        Tracked { job, money, state, _lease: lease }
+        let (money, state, recalled) = Default::default();
+        Tracked { job, money, state, recalled, _lease: lease }
+    }
+
+    /// Brings a part to its end: it is cancelled, or taken back if it was not sent.
+    pub(super) fn recall(&self, part: u32) {
+        self.recalled.lock().insert(part);
+        self.ask(false);
+    }
+
+    pub(super) fn is_recalled(&self, part: u32) -> bool {
+        self.recalled.lock().contains(&part)
     }
 
     /// Pays from `purse` from now on. What was held for parts that may be at work is held again, or

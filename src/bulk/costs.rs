@@ -184,6 +184,34 @@ impl Costs {
         }
     }
 
+    /// Adds what a further step of the same run cost; what is left and the cap are those of the
+    /// later one.
+    pub(crate) fn add(&mut self, more: Costs) {
+        self.total += more.total;
+        self.unpriced += more.unpriced;
+        self.saved_by_cache += more.saved_by_cache;
+        self.saved_by_batch += more.saved_by_batch;
+        self.saved_by_answers += more.saved_by_answers;
+        self.maybe_billed += more.maybe_billed;
+        self.maybe_billed_unpriced += more.maybe_billed_unpriced;
+        for (model, tiers) in more.by_model {
+            for (tier, cost) in tiers {
+                let row = self.row(&model, &tier);
+                row.answers += cost.answers;
+                row.unpriced += cost.unpriced;
+                row.input = row.input.saturating_add(cost.input);
+                row.cached_input = row.cached_input.saturating_add(cost.cached_input);
+                row.output = row.output.saturating_add(cost.output);
+                row.total += cost.total;
+            }
+        }
+        self.estimate.expected += more.estimate.expected;
+        self.estimate.actual += more.estimate.actual;
+        (self.cap, self.left) = (more.cap, more.left);
+        (self.left_at_most, self.left_tokens) = (more.left_at_most, more.left_tokens);
+        self.prices_as_of = more.prices_as_of.or(self.prices_as_of.take());
+    }
+
     /// Counts the attempts of a row that may have been billed without an answer.
     pub(super) fn doubt(&mut self, facts: &Facts) {
         self.maybe_billed += facts.maybe_cost;

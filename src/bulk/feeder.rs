@@ -12,6 +12,7 @@ use crate::usage::{Caps, Weight};
 use crate::wire::row::{Format, Row, RowError, id_hash};
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
@@ -84,6 +85,10 @@ pub(super) struct Feeder {
     pub(super) format: Format,
     pub(super) known: Arc<Index>,
     pub(super) skip_invalid: bool,
+    /// Rows that something else answers, by the hashes of their ids.
+    pub(super) left_out: Arc<HashSet<u64>>,
+    /// Whether rows stay as they are that failed before.
+    pub(super) leaves_failed: bool,
     pub(super) caps: Caps,
     pub(super) caller: Arc<Caller>,
     pub(super) intake: Intake<Ticket>,
@@ -125,6 +130,8 @@ impl Feeder {
                         continue;
                     }
                     Known::Changed => return Err(changed(&row)),
+                    Known::Failed if self.leaves_failed => continue,
+                    _ if self.left_out.contains(&row.id_hash) => continue,
                     Known::New | Known::Failed => {
                         // A file was looked through before.
                         if self.source.is_stream() {
@@ -135,6 +142,7 @@ impl Feeder {
                         self.send(row, index, repeat)
                     }
                 },
+                Err(_) if self.skip_invalid && self.leaves_failed => continue,
                 Err(error) if self.skip_invalid => self.fail(error, index),
                 Err(error) => return Err(error.in_file(&self.source.name())),
             };

@@ -13,6 +13,7 @@
 //! - `spent` - the most that may have been spent for an output, in a file beside it.
 //! - `repeats` - requests that occur several times in a run.
 //! - `under_way` - whether rows of an output are under way in batches, in another one.
+//! - `plan_file` - the plan that a run by plan follows, in another one.
 //! - `beside` - how such files are made.
 //! - `record` - the line of output that a row ends in.
 //! - `snapshot` - where a run stands.
@@ -30,6 +31,7 @@ pub mod input;
 pub mod journal;
 pub mod metrics;
 mod par;
+mod plan_file;
 mod record;
 mod repeats;
 mod results;
@@ -48,6 +50,7 @@ pub(crate) use feeder::Ticket;
 pub(crate) use journal::each_line;
 pub use metrics::{Metrics, MetricsFile};
 pub use par::{ParRequests, ParSend};
+pub(crate) use plan_file::PlanFile;
 pub(crate) use record::{write as write_line, write_failure};
 pub use results::{Bulk, Outcome, Results};
 pub use run::FileRun;

@@ -6,6 +6,7 @@ use super::feeder::{self, Feeding, Ticket};
 use super::input::{DuplicateGuard, Source, check};
 use super::journal::{Fsync, Journal, Known, Options};
 use super::metrics::{Metrics, MetricsFile};
+use super::plan_file::PlanFile;
 use super::record;
 use super::snapshot::{Snapshot, Speed};
 use super::spent::SpentFile;
@@ -19,7 +20,7 @@ use crate::error::Error;
 use crate::logs as key;
 use crate::usage::{Amount, Capped, Caps, Money, Most, Purse, Reach, Standing};
 use crate::wire::row::{Format, Row};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +42,10 @@ pub struct FileRun {
     fsync: Fsync,
     window: Option<usize>,
     caps: Caps,
+    /// Rows that batches may answer; only with it, batches may be under way.
+    left_out: Option<Arc<HashSet<u64>>>,
+    leaves_failed: bool,
+    keeps_plan: bool,
     metrics: Option<PathBuf>,
     stop: Stop,
 }
@@ -63,6 +68,9 @@ impl FileRun {
             fsync: Fsync::Interval(Duration::from_secs(1)),
             window: None,
             caps: Caps::default(),
+            left_out: None,
+            leaves_failed: false,
+            keeps_plan: false,
             metrics: None,
             stop: Stop::new(),
         }
@@ -121,6 +129,28 @@ impl FileRun {
         self
     }
 
+    /// Leaves out the rows whose ids have these hashes ([`id_hash`](crate::wire::row::id_hash)):
+    /// batches answer them. They are told as not sent. The run goes on beside batches for its
+    /// output, so these have to be all rows that are under way there. Default: none, and a run is
+    /// refused while batches are under way.
+    pub fn leave_out(mut self, rows: Arc<HashSet<u64>>) -> FileRun {
+        self.left_out = Some(rows);
+        self
+    }
+
+    /// Leaves rows as they are that the output tells as failed. They are told as not sent. Default:
+    /// no, they are sent again.
+    pub fn leave_failed(mut self, leaves: bool) -> FileRun {
+        self.leaves_failed = leaves;
+        self
+    }
+
+    /// Leaves the plan beside the output, of which the run is a step.
+    pub(crate) fn keep_plan(mut self) -> FileRun {
+        self.keeps_plan = true;
+        self
+    }
+
     /// Writes how the run stands to this file, as Prometheus reads it: at its start, every
     /// [`EVERY`](super::metrics::EVERY) and at its end. Default: none.
     pub fn metrics_file(mut self, path: impl Into<PathBuf>) -> FileRun {
@@ -168,11 +198,14 @@ impl FileRun {
             let message = format!("{} is the input; choose another output", self.output.display());
             return Err(Error::invalid("output", message));
         }
-        UnderWayFile::beside(&self.output).refuse()?;
+        self.refuse_batches()?;
         let Opened { mut journal, total, most } = self.open(&source)?;
         // Once more, because no other run can begin from here on.
-        UnderWayFile::beside(&self.output).refuse()?;
+        self.refuse_batches()?;
         journal.probe()?;
+        if !self.keeps_plan && !journal.is_sink() {
+            PlanFile::beside(&self.output).remove()?;
+        }
         let mut metrics = self.metrics.take().map(MetricsFile::new);
         if let Some(file) = &mut metrics {
             file.write(&Metrics::new(), Duration::ZERO)?;
@@ -186,6 +219,8 @@ impl FileRun {
             format: std::mem::take(&mut self.format),
             known: journal.known(),
             skip_invalid: self.skip_invalid,
+            left_out: self.left_out.clone().unwrap_or_default(),
+            leaves_failed: self.leaves_failed,
             caps: self.all_caps(),
             caller: self.caller.clone(),
             intake,
@@ -218,6 +253,14 @@ impl FileRun {
         };
         running.go(&mut show);
         running.end(&mut show)
+    }
+
+    /// Refuses to send rows that are under way in batches, unless those are known and left out.
+    fn refuse_batches(&self) -> Result<(), Error> {
+        match self.left_out {
+            Some(_) => Ok(()),
+            None => UnderWayFile::beside(&self.output).refuse(),
+        }
     }
 
     /// What the run may spend, less what its output has cost already.

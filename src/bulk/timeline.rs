@@ -73,6 +73,29 @@ impl Point {
             ..Point::default()
         }
     }
+
+    /// Where two steps stood together.
+    fn plus(&self, other: &Point, seconds: f64) -> Point {
+        Point {
+            seconds,
+            rows: self.rows + other.rows,
+            failed: self.failed + other.failed,
+            attempts: self.attempts + other.attempts,
+            refused: self.refused + other.refused,
+            tokens: self.tokens.saturating_add(other.tokens),
+            cost: self.cost + other.cost,
+            in_flight: self.in_flight + other.in_flight,
+            requests_per_minute: other.requests_per_minute.or(self.requests_per_minute),
+            tokens_per_minute: other.tokens_per_minute.or(self.tokens_per_minute),
+            concurrency: other.concurrency.or(self.concurrency),
+        }
+    }
+}
+
+/// Where a step stood at a time.
+fn at(points: &[Point], seconds: f64) -> Point {
+    let seen = points.partition_point(|point| point.seconds <= seconds);
+    points[..seen].last().copied().unwrap_or_default()
 }
 
 fn millis(time: Duration) -> f64 {
@@ -118,6 +141,38 @@ impl Timeline {
             point.concurrency = last.concurrency;
         }
         self.push(point);
+    }
+
+    /// Adds how a further step of the same run went, which may have gone on at the same time.
+    pub(crate) fn add(&mut self, more: &Timeline) {
+        let started = match (self.points.is_empty(), more.points.is_empty()) {
+            (_, true) => return,
+            (true, false) => more.started,
+            (false, false) => self.started.min(more.started),
+        };
+        let [own, its] = [&*self, more].map(|each| each.since(started));
+        let mut times: Vec<f64> = own.iter().chain(&its).map(|point| point.seconds).collect();
+        times.sort_by(f64::total_cmp);
+        times.dedup();
+        let point = |time: &f64| at(&own, *time).plus(&at(&its, *time), *time);
+        self.points = times.iter().map(point).collect();
+        self.started = started;
+        self.interval_seconds = self.interval_seconds.max(more.interval_seconds);
+        while self.points.len() > POINTS {
+            // The last one is the end, and stays.
+            self.points.extend(self.points.last().copied().filter(|_| self.points.len() % 2 == 1));
+            self.halve();
+        }
+    }
+
+    /// The points, with their times since `started`.
+    fn since(&self, started: f64) -> Vec<Point> {
+        let later = self.started - started;
+        let moved = |point: &Point| Point {
+            seconds: ((point.seconds + later) * 1e3).round() / 1e3,
+            ..*point
+        };
+        self.points.iter().map(moved).collect()
     }
 
     /// Makes one of each two points: the later one, with the most that both saw in flight.
@@ -166,6 +221,29 @@ mod tests {
             assert_eq!(points[0].in_flight, 7);
             assert_eq!(points[2].in_flight, 3);
         }
+    }
+
+    #[test]
+    fn steps_that_overlap_are_one_series_from_the_first_start_to_the_last_end() {
+        let step = |started: f64, points: &[(f64, u64)]| {
+            let point = |&(seconds, rows): &(f64, u64)| Point { seconds, rows, ..Point::default() };
+            let points = points.iter().map(point).collect();
+            Timeline { started, points, ..Timeline::default() }
+        };
+        let told = |timeline: &Timeline| -> Vec<(f64, u64)> {
+            timeline.points.iter().map(|point| (point.seconds, point.rows)).collect()
+        };
+        let mut sum = Timeline::default();
+        sum.add(&Timeline::default());
+        assert!(sum.points.is_empty());
+        sum.add(&step(100.0, &[(1.0, 1), (3.0, 2)]));
+        sum.add(&step(98.0, &[(2.0, 10), (3.0, 20), (9.0, 30)]));
+        assert_eq!(sum.started, 98.0);
+        assert_eq!(told(&sum), [(2.0, 10), (3.0, 21), (5.0, 22), (9.0, 32)]);
+        let many: Vec<_> = (1..=401_u32).map(|n| (f64::from(n), u64::from(n))).collect();
+        sum.add(&step(98.0, &many));
+        assert!(sum.points.len() <= POINTS);
+        assert_eq!(told(&sum).last(), Some(&(401.0, 433)));
     }
 
     #[test]

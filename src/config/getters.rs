@@ -11,6 +11,7 @@ use super::proxies::Proxies;
 use super::values::{Config, Origin};
 use crate::cache::Access;
 use crate::error::{Error, Result};
+use crate::hybrid::Thresholds;
 use crate::transport::Patience;
 use crate::usage::{Caps, Prices};
 
@@ -309,6 +310,24 @@ impl Config {
     /// The most input tokens in all batches that wait at the server.
     pub fn get_batch_enqueued_tokens(&self) -> Option<u64> {
         self.values.batch_enqueued_tokens
+    }
+
+    /// How long a whole run may take, if that is set.
+    pub fn get_run_deadline(&self) -> Option<Duration> {
+        self.values.run_deadline
+    }
+
+    /// By what a plan decides between batches and sending live.
+    pub fn get_thresholds(&self) -> Thresholds {
+        let values = &self.values;
+        Thresholds {
+            batch_rows: values.auto_batch_rows,
+            batch_time: values.auto_batch_time,
+            in_time: values.auto_in_time,
+            margin: values.auto_margin,
+            cancel_time: values.auto_cancel_time,
+            allow_double: values.auto_allow_double.as_deref() == Some("yes"),
+        }
     }
 
     /// The proxies that the environment or the caller named.

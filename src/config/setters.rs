@@ -383,6 +383,61 @@ impl Config {
         self.put("OPENAI_BATCH_ENQUEUED_TOKENS", |v| v.batch_enqueued_tokens = tokens.into())
     }
 
+    /// How long a whole run may take from its start; with `--mode auto` it decides what goes by
+    /// batch.
+    ///
+    /// `OPENAI_RUN_DEADLINE`. Default: none. Unit: duration. Source: own choice.
+    pub fn run_deadline(self, time: impl Into<Option<Duration>>) -> Config {
+        self.put("OPENAI_RUN_DEADLINE", |v| v.run_deadline = time.into())
+    }
+
+    /// The fewest rows of one model and endpoint that go by batch in an automatic run.
+    ///
+    /// `OPENAI_AUTO_BATCH_ROWS`. Default: 100. Unit: rows. Source: own choice.
+    pub fn auto_batch_rows(self, rows: u64) -> Config {
+        self.put("OPENAI_AUTO_BATCH_ROWS", |v| v.auto_batch_rows = rows)
+    }
+
+    /// How long a batch is expected to take before any of the same account and model has ended.
+    ///
+    /// `OPENAI_AUTO_BATCH_TIME`. Default: 4h. Unit: duration. Source: own choice.
+    pub fn auto_batch_time(self, time: Duration) -> Config {
+        self.put("OPENAI_AUTO_BATCH_TIME", |v| v.auto_batch_time = time)
+    }
+
+    /// The share of earlier batches that would have been in time, for a new one to be expected to
+    /// be.
+    ///
+    /// `OPENAI_AUTO_IN_TIME`. Default: 0.95. Unit: share of batches. Source: own choice.
+    pub fn auto_in_time(self, share: f64) -> Config {
+        self.put("OPENAI_AUTO_IN_TIME", |v| v.auto_in_time = share)
+    }
+
+    /// How much more than its expected time is kept for sending live what batches leave.
+    ///
+    /// `OPENAI_AUTO_MARGIN`. Default: 0.5. Unit: share of time. Source: own choice.
+    pub fn auto_margin(self, share: f64) -> Config {
+        self.put("OPENAI_AUTO_MARGIN", |v| v.auto_margin = share)
+    }
+
+    /// The time that is kept for cancelling batches that will not be in time.
+    ///
+    /// `OPENAI_AUTO_CANCEL_TIME`. Default: 10m. Unit: duration. Source: the reference of the Batch
+    /// API.
+    pub fn auto_cancel_time(self, time: Duration) -> Config {
+        self.put("OPENAI_AUTO_CANCEL_TIME", |v| v.auto_cancel_time = time)
+    }
+
+    /// Whether rows of a late batch are sent live while it is still being cancelled; some may be
+    /// paid twice.
+    ///
+    /// `OPENAI_AUTO_ALLOW_DOUBLE`. Default: no. Unit: yes or no. Source: off by own choice, because
+    /// it costs money.
+    pub fn auto_allow_double(self, allows: bool) -> Config {
+        let word = if allows { "yes" } else { "no" };
+        self.put("OPENAI_AUTO_ALLOW_DOUBLE", |v| v.auto_allow_double = Some(word.into()))
+    }
+
     /// The proxies, in place of those that the environment names.
     pub fn proxies(mut self, proxies: Proxies) -> Config {
         self.proxies = proxies;

@@ -51,6 +51,12 @@ pub(super) enum Slot<'a> {
         min: u64,
         max: u64,
     },
+    /// A duration that need not be there.
+    Span {
+        at: &'a mut Option<Duration>,
+        min: Duration,
+        max: Duration,
+    },
     /// A count that need not be there.
     Limit {
         at: &'a mut Option<u64>,
@@ -99,6 +105,8 @@ impl Slot<'_> {
     fn store(&mut self, text: &str) -> Option<()> {
         match self {
             Slot::Time { at, .. } => **at = parse_duration(text).ok()?,
+            Slot::Span { at, .. } if text.eq_ignore_ascii_case("none") => **at = None,
+            Slot::Span { at, .. } => **at = Some(parse_duration(text).ok()?),
             Slot::Count { at, .. } => **at = parse_count(text)?,
             Slot::Limit { at, .. } if text.eq_ignore_ascii_case("none") => **at = None,
             Slot::Limit { at, .. } => **at = Some(parse_count(text)?),
@@ -121,6 +129,7 @@ impl Slot<'_> {
             Slot::Count { at, min, max } | Slot::Size { at, min, max } => {
                 (min..=max).contains(&&**at)
             }
+            Slot::Span { at, min, max } => at.is_none_or(|time| (*min..=*max).contains(&time)),
             Slot::Limit { at, min, max } => at.is_none_or(|n| (*min..=*max).contains(&n)),
             Slot::Share { at, min, max } => (min..=max).contains(&&**at),
             Slot::Money { at, min, max } => at.is_none_or(|sum| (*min..=*max).contains(&sum)),
@@ -160,6 +169,10 @@ impl Slot<'_> {
             Slot::Time { min, max, .. } => {
                 format!("a duration from {} to {}", format_duration(*min), format_duration(*max))
             }
+            Slot::Span { min, max, .. } => {
+                let (min, max) = (format_duration(*min), format_duration(*max));
+                format!("a duration from {min} to {max}, or none")
+            }
             Slot::Count { min, max, .. } => format!("a whole number from {min} to {max}"),
             Slot::Limit { min, max, .. } => format!("a whole number from {min} to {max}, or none"),
             Slot::Size { min, max, .. } => {
@@ -186,6 +199,7 @@ impl Slot<'_> {
     pub(super) fn show(&self) -> Option<String> {
         match self {
             Slot::Time { at, .. } => Some(format_duration(**at)),
+            Slot::Span { at, .. } => at.map(format_duration),
             Slot::Count { at, .. } => Some(at.to_string()),
             Slot::Limit { at, .. } => at.map(|n| n.to_string()),
             Slot::Size { at, .. } => Some(format_size(**at)),

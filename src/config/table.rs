@@ -435,4 +435,66 @@ static SETTINGS: &[Setting] = &[
         source: OWN,
         slot: |v| Slot::Limit { at: &mut v.batch_enqueued_tokens, min: 1, max: 1_000_000_000_000 },
     },
+    Setting {
+        name: "OPENAI_RUN_DEADLINE",
+        default: "none",
+        unit: "duration",
+        help: "How long a whole run may take from its start; with `--mode auto` it decides what goes \
+               by batch.",
+        source: OWN,
+        slot: |v| Slot::Span { at: &mut v.run_deadline, min: SECOND, max: DAY.saturating_mul(30) },
+    },
+    Setting {
+        name: "OPENAI_AUTO_BATCH_ROWS",
+        default: "100",
+        unit: "rows",
+        help: "With `--mode auto`, the fewest rows of one model and endpoint that go by batch.",
+        source: "own choice: fewer save cents and wait hours",
+        slot: |v| Slot::Count { at: &mut v.auto_batch_rows, min: 1, max: 1_000_000_000 },
+    },
+    Setting {
+        name: "OPENAI_AUTO_BATCH_TIME",
+        default: "4h",
+        unit: "duration",
+        help: "With `--mode auto`, how long a batch is expected to take before any of the same \
+               account and model has ended.",
+        source: "own choice: the server promises 24 hours and says that most end sooner",
+        slot: |v| Slot::Time { at: &mut v.auto_batch_time, min: SECOND, max: DAY },
+    },
+    Setting {
+        name: "OPENAI_AUTO_IN_TIME",
+        default: "0.95",
+        unit: "share of batches",
+        help: "With `--mode auto`, the share of earlier batches that would have been in time, for a \
+               new one to be expected to be.",
+        source: OWN,
+        slot: |v| Slot::Share { at: &mut v.auto_in_time, min: 0.5, max: 1.0 },
+    },
+    Setting {
+        name: "OPENAI_AUTO_MARGIN",
+        default: "0.5",
+        unit: "share of time",
+        help: "With `--mode auto`, how much more than its expected time is kept for sending live \
+               what batches leave.",
+        source: OWN,
+        slot: |v| Slot::Share { at: &mut v.auto_margin, min: 0.0, max: 10.0 },
+    },
+    Setting {
+        name: "OPENAI_AUTO_CANCEL_TIME",
+        default: "10m",
+        unit: "duration",
+        help: "With `--mode auto`, the time that is kept for cancelling batches that will not be in \
+               time.",
+        source: "the reference of the Batch API",
+        slot: |v| Slot::Time { at: &mut v.auto_cancel_time, min: Duration::ZERO, max: HOUR },
+    },
+    Setting {
+        name: "OPENAI_AUTO_ALLOW_DOUBLE",
+        default: "no",
+        unit: "yes or no",
+        help: "With `--mode auto`, whether rows of a late batch are sent live while it is still \
+               being cancelled; some may be paid twice.",
+        source: "off by own choice, because it costs money",
+        slot: |v| Slot::Choice(&mut v.auto_allow_double, &["no", "yes"]),
+    },
 ];

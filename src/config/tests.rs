@@ -27,7 +27,7 @@ fn edges(slot: &Slot<'_>) -> (Vec<String>, Vec<String>) {
         all.into_iter().flatten().map(|n| n.to_string()).collect()
     };
     match slot {
-        Slot::Time { min, max, .. } => {
+        Slot::Time { min, max, .. } | Slot::Span { min, max, .. } => {
             let nano = Duration::from_nanos(1);
             let beyond = [min.checked_sub(nano), Some(*max + nano)].into_iter().flatten();
             let mut refused: Vec<_> = beyond.map(format_duration).collect();

@@ -83,6 +83,13 @@ pub(super) struct Values {
     pub(super) batch_store: Option<PathBuf>,
     pub(super) batch_completion_window: Option<String>,
     pub(super) batch_enqueued_tokens: Option<u64>,
+    pub(super) run_deadline: Option<Duration>,
+    pub(super) auto_batch_rows: u64,
+    pub(super) auto_batch_time: Duration,
+    pub(super) auto_in_time: f64,
+    pub(super) auto_margin: f64,
+    pub(super) auto_cancel_time: Duration,
+    pub(super) auto_allow_double: Option<String>,
 }
 
 /// Where a value came from; a later one goes before an earlier one, and of two files that which

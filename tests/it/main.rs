@@ -9,6 +9,8 @@ mod cli;
 mod flow;
 mod hedging;
 #[cfg(feature = "simulator")]
+mod hybrid;
+#[cfg(feature = "simulator")]
 mod official_client;
 #[cfg(feature = "cli")]
 mod program;

@@ -11,3 +11,4 @@ mod tests;
 pub(in crate::batch) use divide::{divide, half, rewrite};
 pub use splitter::PartLimits;
 pub(in crate::batch) use splitter::Splitter;
+pub(crate) use splitter::{queue_tokens, takes_batches};

@@ -5,7 +5,7 @@ use super::super::part_files::{PartFiles, RowNote};
 use super::super::store::Store;
 use crate::error::{Error, Result};
 use crate::usage::{Money, Prices, Reach};
-use crate::wire::row::Row;
+use crate::wire::row::{ENDPOINTS, Row};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
@@ -35,8 +35,14 @@ impl Default for PartLimits {
 ///
 /// Source: a token of English text has four bytes and more; the queue is guarded by a count that is
 /// rather too high. What the server says goes before it.
-pub(in crate::batch) fn queue_tokens(body: usize) -> u64 {
+pub(crate) fn queue_tokens(body: usize) -> u64 {
     (body as u64 * 2).div_ceil(7)
+}
+
+/// Whether rows for an endpoint can go by batch. Source: the API reference, whose list has all
+/// endpoints that rows can have.
+pub(crate) fn takes_batches(endpoint: &str) -> bool {
+    ENDPOINTS.contains(&endpoint)
 }
 
 /// How many texts a request for embeddings holds: each entry of a list of texts or of lists.

@@ -1,7 +1,7 @@
 //! `--metrics-file` of a run by batches.
 
 use crate::failure::Failure;
-use openai_bulk::batch::{BatchProgress, BatchSummary};
+use openai_bulk::batch::{BatchProgress, PartProgress};
 use openai_bulk::bulk::{Metrics, MetricsFile, Summary};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -33,10 +33,9 @@ impl BatchMetrics {
         let _ = self.0.write(&metrics, now.elapsed);
     }
 
-    pub fn end(mut self, summary: &BatchSummary) {
-        let run = &summary.run;
+    pub fn end(mut self, run: &Summary, all: &[PartProgress]) {
         let mut metrics = Metrics::new().summary(run).ended(run.status);
-        parts(&mut metrics, summary.parts.iter().map(|part| part.state));
+        parts(&mut metrics, all.iter().map(|part| part.state));
         let _ = self.0.write(&metrics, Duration::from_secs_f64(run.wall_seconds));
     }
 }

@@ -5,7 +5,7 @@ use crate::batch_metrics::BatchMetrics;
 use crate::failure::{self, Failure};
 use crate::requests::{aligned, print};
 use crate::run::Sent;
-use crate::{run, settings, signals, table};
+use crate::{auto, run, settings, signals, table};
 use openai_bulk::batch::{
     BatchProgress, BatchRun, BatchSummary, Batches, Job, Part, PartProgress, State, Store,
 };
@@ -50,6 +50,7 @@ pub fn first(job: &run::Job<'_>) -> Result<Option<Sent>, Failure> {
     Ok(match job.args.ways.mode {
         Mode::Live => recall(job)?.map(|summary| Sent::Recalling(Box::new(summary))),
         Mode::Batch => run(job)?.map(|summary| Sent::Batch(Box::new(summary))),
+        Mode::Auto => Some(Sent::Auto(Box::new(auto::run(job)?))),
     })
 }
 
@@ -67,7 +68,7 @@ fn run(job: &run::Job<'_>) -> Result<Option<BatchSummary>, Failure> {
             }
         })?;
     if let Some(metrics) = metrics {
-        metrics.end(&summary);
+        metrics.end(&summary.run, &summary.parts);
     }
     let is_left = summary.run.rows.not_sent > 0 && summary.run.stopped_by.is_none();
     let goes_on = args.ways.rest_live && is_left && !job.stop.is_stopped();
@@ -274,7 +275,7 @@ fn status(batches: &Batches, job: &Job, json: bool) -> Result<ExitCode, Failure>
 }
 
 /// The parts, a line for each.
-fn parts_table(parts: &[PartProgress]) -> String {
+pub fn parts_table(parts: &[PartProgress]) -> String {
     let mut lines = vec![
         ["part", "state", "batch", "rows", "answered", "failed", "left", "age", "to go"]
             .map(String::from),
@@ -313,7 +314,7 @@ impl Lines {
         Lines { is_quiet, last: String::new(), at: Duration::ZERO }
     }
 
-    fn show(&mut self, now: &BatchProgress) {
+    pub fn show(&mut self, now: &BatchProgress) {
         let mut counts = std::collections::BTreeMap::<&str, u32>::new();
         for part in &now.parts {
             let state = match part.state {

@@ -4,7 +4,7 @@ use crate::args::{Eval, Judge, Question, Run, ScorerName, Shape as ShapeName};
 use crate::failure::{self, Failure};
 use crate::requests::{print, text_or_file};
 use crate::run::{self, Job, Sent};
-use crate::{logger, settings, signals};
+use crate::{auto, logger, settings, signals};
 use indicatif::MultiProgress;
 use openai_bulk::Client;
 use openai_bulk::bulk::Status;
@@ -30,6 +30,7 @@ pub fn eval(args: Eval) -> Result<ExitCode, Failure> {
     let mut simulator = None;
     let model = args.question.model.as_deref();
     let config = settings::sending(&run.sending, model, true, &mut simulator)?;
+    let config = auto::ways(&run, config)?;
     for warning in config.warnings() {
         log::warn!(target: "openai_bulk::config", "{warning}");
     }

@@ -2,6 +2,7 @@
 
 mod advice;
 mod args;
+mod auto;
 mod ask;
 mod batch_metrics;
 mod batch_steps;
@@ -16,6 +17,7 @@ mod failure;
 mod log_file;
 mod logger;
 mod machine;
+mod plan;
 mod progress;
 mod report;
 mod requests;
@@ -55,6 +57,7 @@ fn command(cli: args::Cli) -> Result<ExitCode, failure::Failure> {
         args::Command::Run(args) => run::run(&args),
         args::Command::Eval(args) => eval::eval(*args),
         args::Command::Compare(args) => compare::compare(&args),
+        args::Command::Plan(args) => plan::plan(&args),
         args::Command::Estimate(args) => estimate::estimate(&args),
         args::Command::Tokens(args) => tokens::tokens(&args),
         args::Command::Batch(args) => batch_steps::steps(&args),

@@ -1,15 +1,18 @@
 //! `openai-bulk run`.
 
-use crate::args::{Fsync, Run};
+use crate::args::{Fsync, Mode, Run};
 use crate::control::Control;
 use crate::failure::{self, Failure};
 use crate::progress::Progress;
-use crate::{advice, batch_steps, estimate, logger, machine, requests, settings, signals, table};
+use crate::{
+    advice, auto, batch_steps, estimate, logger, machine, plan, requests, settings, signals, table,
+};
 use indicatif::MultiProgress;
 use openai_bulk::batch::BatchSummary;
 use openai_bulk::bulk::journal;
 use openai_bulk::bulk::{FileRun, Status, Summary};
 use openai_bulk::clock::Stop;
+use openai_bulk::hybrid::AutoSummary;
 use openai_bulk::usage::{Caps, Money};
 use openai_bulk::wire::row::Format;
 use openai_bulk::{Client, Error};
@@ -32,12 +35,16 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
     let mut simulator = None;
     let model = args.requests.model.as_deref();
     let config = settings::sending(&args.sending, model, !args.dry_run, &mut simulator)?;
+    let config = auto::ways(args, config)?;
     for warning in config.warnings() {
         log::warn!(target: "openai_bulk::config", "{warning}");
     }
     let format = requests::format(&args.requests, config.get_model())?;
     if args.dry_run {
-        return estimate::dry_run(args, &config, format, &bars);
+        return match args.ways.mode {
+            Mode::Auto => plan::dry_run(args, config, format),
+            _ => estimate::dry_run(args, &config, format, &bars),
+        };
     }
     let caps = config.get_caps();
     let client = Client::new(config)?;
@@ -78,6 +85,7 @@ pub struct Job<'a> {
 pub enum Sent {
     Live(Box<Summary>),
     Batch(Box<BatchSummary>),
+    Auto(Box<AutoSummary>),
     /// Nothing, because batches are still being cancelled.
     Recalling(Box<BatchSummary>),
 }
@@ -87,6 +95,7 @@ impl Sent {
         match self {
             Sent::Live(summary) => summary,
             Sent::Batch(summary) | Sent::Recalling(summary) => &summary.run,
+            Sent::Auto(summary) => &summary.run,
         }
     }
 
@@ -95,6 +104,7 @@ impl Sent {
         match self {
             Sent::Live(summary) => end(args, summary),
             Sent::Batch(summary) => batch_steps::end(args, summary),
+            Sent::Auto(summary) => auto::end(args, summary),
             Sent::Recalling(summary) => batch_steps::recalling(summary),
         }
     }
@@ -114,11 +124,13 @@ pub fn send(
     let mut control = args.sending.control.clone().map(|path| Control::new(path, client));
     machine::survive_file_limits();
     let mut progress = Progress::new(job.bars, args.talk.quiet);
+    let mut pace = auto::Pace::new(client.config().get_run_deadline());
     let result = file_run(job).run_seen(
         |snapshot| {
             if let Some(control) = &mut control {
                 control.look(snapshot.elapsed);
             }
+            pace.look(snapshot);
             progress.show(snapshot, more());
         },
         seen,

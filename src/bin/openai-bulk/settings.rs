@@ -132,7 +132,7 @@ fn limits(args: &Sending, config: Config) -> Config {
     if let Some(time) = args.timeout {
         config = config.timeout(time);
     }
-    if let Some(time) = args.deadline {
+    if let Some(time) = args.row_deadline {
         config = config.deadline(time);
     }
     if let Some(time) = args.connection.connect_timeout {

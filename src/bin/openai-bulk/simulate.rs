@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::{logger, machine, signals};
 use indicatif::MultiProgress;
 use openai_bulk::clock::{Clock, Signal, Stop, SystemClock};
-use openai_bulk::simulator::{Answers, Limits, Simulator, SimulatorBuilder};
+use openai_bulk::simulator::{Answers, BatchSpeed, Limits, Simulator, SimulatorBuilder};
 use std::io::Write;
 use std::net::ToSocketAddrs;
 use std::process::ExitCode;
@@ -65,6 +65,18 @@ pub fn builder(args: &SimulatorArgs) -> Result<SimulatorBuilder, Failure> {
     }
     if let Some(latency) = &args.latency {
         builder = builder.latency(latency.parse()?);
+    }
+    let mut speed = BatchSpeed::default();
+    if let Some(time) = args.batch_time {
+        // Looking at the input and writing the results take half of it each.
+        speed = BatchSpeed::steps_of(time / 2).per_request(speed.per_request);
+    }
+    if let Some(time) = args.batch_request_time {
+        speed = speed.per_request(time);
+    }
+    builder = builder.batch_speed(speed);
+    if let Some(limit) = args.server_enqueued_tokens {
+        builder = builder.enqueued_tokens(limit);
     }
     for fault in &args.fault {
         builder = builder.fault_spec(fault.parse()?);

@@ -19,8 +19,11 @@ mod tests;
 mod time;
 
 pub use forecast::{ASSUMED_OUTPUT, TooLarge};
-pub use report::{Estimate, ExpectedOutput, ModelEstimate, PriceSource, Rows, SCHEMA};
+pub use report::{
+    Estimate, ExpectedOutput, GroupEstimate, ModelEstimate, PriceSource, Rows, SCHEMA,
+};
 pub use sums::{CostRange, Sums, TokenRange};
 pub use survey::Survey;
 pub use tally::{Longest, ModelTally, Tally};
+pub(crate) use time::Limits;
 pub use time::{Seconds, Time};

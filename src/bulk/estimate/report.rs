@@ -26,6 +26,8 @@ pub struct Estimate {
     pub sums: Sums,
     /// The same for each model.
     pub models: BTreeMap<String, ModelEstimate>,
+    /// The same for each model and endpoint, in the order of their names.
+    pub groups: Vec<GroupEstimate>,
     /// How long they take.
     pub time: Time,
     /// Limits of requests a minute for each group of models, if one is given.
@@ -56,8 +58,29 @@ pub struct Rows {
     pub changed: u64,
     /// Lines that are not valid, and rows with the id of an earlier one.
     pub invalid: u64,
+    /// Those that are under way already, and not to be sent.
+    pub under_way: u64,
     /// Those that are to be sent.
     pub to_send: u64,
+}
+
+/// What the rows of one model for one endpoint come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct GroupEstimate {
+    /// The model.
+    pub model: String,
+    /// The endpoint, such as `/v1/chat/completions`.
+    pub endpoint: String,
+    /// How many rows are to be sent.
+    pub rows: u64,
+    /// Tokens that they read.
+    pub input_tokens: u64,
+    /// The length of their bodies.
+    pub bytes: u64,
+    /// What they write and cost.
+    #[serde(flatten)]
+    pub sums: Sums,
 }
 
 /// What the rows of one model come to.

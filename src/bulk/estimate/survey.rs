@@ -1,6 +1,6 @@
 //! Reads the input and the output, and adds up what is to be sent.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,7 +8,9 @@ use parking_lot::Mutex;
 
 use super::forecast::{ASSUMED_OUTPUT, Forecast, TooLarge, forecast, too_large};
 use super::learned::Learned;
-use super::report::{Estimate, ExpectedOutput, ModelEstimate, PriceSource, Rows, SCHEMA};
+use super::report::{
+    Estimate, ExpectedOutput, GroupEstimate, ModelEstimate, PriceSource, Rows, SCHEMA,
+};
 use super::sums::Sums;
 use super::tally::Tally;
 use super::time::{Groups, Limits};
@@ -33,6 +35,7 @@ pub struct Survey {
     format: Format,
     skip_invalid: bool,
     expected_output: Option<u64>,
+    left_out: HashSet<u64>,
     prices: Prices,
     limits: Limits,
     groups: LimitGroups,
@@ -47,6 +50,7 @@ impl Survey {
             format: Format::default(),
             skip_invalid: false,
             expected_output: None,
+            left_out: HashSet::new(),
             prices: Prices::builtin(),
             limits: Limits::default(),
             groups: LimitGroups::default(),
@@ -76,6 +80,12 @@ impl Survey {
     /// mean of the answers in the output, or 256.
     pub fn expected_output(mut self, tokens: Option<u64>) -> Survey {
         self.expected_output = tokens;
+        self
+    }
+
+    /// Rows that are under way elsewhere, by the hashes of their ids. Default: none.
+    pub fn leave_out(mut self, rows: HashSet<u64>) -> Survey {
+        self.left_out = rows;
         self
     }
 
@@ -159,12 +169,15 @@ struct Judged {
 enum Fate {
     Answered,
     Changed,
+    UnderWay,
     Send(Box<Counted>),
 }
 
 /// A row that is to be sent.
 struct Counted {
     model: Box<str>,
+    url: Box<str>,
+    bytes: u64,
     tokens: RequestTokens,
     forecast: Forecast,
     too_large: Option<TooLarge>,
@@ -175,6 +188,7 @@ impl Knowing<'_> {
         let fate = match known.state_of(&row) {
             Known::Done => Fate::Answered,
             Known::Changed => Fate::Changed,
+            _ if self.survey.left_out.contains(&row.id_hash) => Fate::UnderWay,
             Known::New | Known::Failed => Fate::Send(Box::new(self.count(&row))),
         };
         Judged { line: row.line, custom_id: row.custom_id, id_hash: row.id_hash, fate }
@@ -194,6 +208,8 @@ impl Knowing<'_> {
                 &tokens,
                 self.survey.limits.tokens_per_minute,
             ),
+            url: (&*row.url).into(),
+            bytes: row.body.len() as u64,
             model,
             tokens,
         }
@@ -229,6 +245,7 @@ struct Adding {
     tally: Tally,
     sums: Sums,
     models: HashMap<Box<str>, (u64, u64, Sums)>,
+    by_endpoint: BTreeMap<(Box<str>, Box<str>), GroupEstimate>,
     groups: Groups,
     rows_too_large: u64,
     too_large: Vec<TooLarge>,
@@ -248,6 +265,7 @@ impl Adding {
         match row.fate {
             Fate::Answered => self.rows.answered += 1,
             Fate::Changed => self.rows.changed += 1,
+            Fate::UnderWay => self.rows.under_way += 1,
             Fate::Send(counted) => {
                 self.rows.to_send += 1;
                 self.send(row.line, &counted, groups.group(&counted.model));
@@ -272,6 +290,16 @@ impl Adding {
         *rows += 1;
         *input = input.saturating_add(row.tokens.input);
         sums.add(&row.forecast);
+        let key = (row.model.clone(), row.url.clone());
+        let both = self.by_endpoint.entry(key).or_insert_with(|| GroupEstimate {
+            model: row.model.to_string(),
+            endpoint: row.url.to_string(),
+            ..GroupEstimate::default()
+        });
+        both.rows += 1;
+        both.input_tokens = both.input_tokens.saturating_add(row.tokens.input);
+        both.bytes += row.bytes;
+        both.sums.add(&row.forecast);
         self.groups.add(group, row.tokens.input, row.forecast.output);
         if let Some(too_large) = row.too_large {
             self.rows_too_large += 1;
@@ -312,6 +340,7 @@ impl Adding {
             tokens: self.tally,
             sums: self.sums,
             models: self.models.into_iter().map(model).collect(),
+            groups: self.by_endpoint.into_values().collect(),
             time: self.groups.time(&survey.limits),
             requests_per_minute: survey.limits.requests_per_minute,
             tokens_per_minute: survey.limits.tokens_per_minute,

@@ -40,11 +40,11 @@ const DAY: f64 = 24.0 * 60.0;
 
 /// The limits of each group, as far as they are given.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Limits {
-    pub(super) requests_per_minute: Option<u64>,
-    pub(super) tokens_per_minute: Option<u64>,
-    pub(super) requests_per_day: Option<u64>,
-    pub(super) tokens_per_day: Option<u64>,
+pub(crate) struct Limits {
+    pub(crate) requests_per_minute: Option<u64>,
+    pub(crate) tokens_per_minute: Option<u64>,
+    pub(crate) requests_per_day: Option<u64>,
+    pub(crate) tokens_per_day: Option<u64>,
 }
 
 impl Limits {
@@ -58,7 +58,7 @@ impl Limits {
 
     /// The minutes that so many requests and tokens take; `None` if it depends on tokens that have
     /// no bound.
-    fn minutes(&self, requests: u64, tokens: Option<u64>) -> Option<f64> {
+    pub(crate) fn minutes(&self, requests: u64, tokens: Option<u64>) -> Option<f64> {
         let steady = |count: u64, limit: u64| count as f64 / limit.max(1) as f64;
         // What a day allows may go at once.
         let daily = |count: u64, limit: u64| steady(count.saturating_sub(limit), limit) * DAY;

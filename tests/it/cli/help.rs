@@ -3,11 +3,12 @@
 use crate::program::Folder;
 use std::process::{Command, Stdio};
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "run",
     "ask",
     "eval",
     "compare",
+    "plan",
     "estimate",
     "tokens",
     "batch",

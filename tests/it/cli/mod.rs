@@ -1,5 +1,6 @@
 //! The program, run as a user runs it: real processes against a simulator in this one.
 //!
+//! - `auto` - plans, and runs that follow them.
 //! - `advice` - likely mistakes, and what is said to do.
 //! - `ask` - one question, and rows that ask for a stream.
 //! - `batch` - batches and their single steps.
@@ -23,6 +24,7 @@
 //! - `signals` - Ctrl-C.
 //! - `tokens` - counting without sending.
 
+mod auto;
 mod advice;
 mod ask;
 mod batch;

@@ -1,7 +1,7 @@
 //! What was typed.
 //!
 //! - `shared` - flags that several commands have.
-//! - `ask`, `run`, `eval` (with `compare`), `estimate`, `tokens`, `batch`, `cache`, `report`,
+//! - `ask`, `run`, `eval` (with `compare`), `plan`, `estimate`, `tokens`, `batch`, `cache`, `report`,
 //!   `simulate`, `doctor`, `config`, `completions` - one command each.
 
 mod ask;
@@ -12,6 +12,7 @@ mod config;
 mod doctor;
 mod estimate;
 mod eval;
+mod plan;
 mod report;
 mod run;
 mod shared;
@@ -29,6 +30,7 @@ pub use config::Config;
 pub use doctor::Doctor;
 pub use estimate::Estimate;
 pub use eval::{Compare, Eval, Judge, Question, ScorerName, Shape};
+pub use plan::Plan;
 pub use report::Report;
 pub use run::Run;
 pub use shared::{Connection, Files, Fsync, Mode, Rates, Requests, Sending, Spending};
@@ -100,6 +102,8 @@ pub enum Command {
     Eval(Box<Eval>),
     /// Say whether two evaluations differ, and whether that is more than chance
     Compare(Compare),
+    /// Say what should go now and what by batch to be done in time, why, and what it would cost
+    Plan(Box<Plan>),
     /// Say what the requests of a JSONL file would cost, and how long they would take
     Estimate(Box<Estimate>),
     /// Count the tokens of a text, or of the requests of a JSONL file

@@ -32,13 +32,23 @@ pub struct Requests {
 /// Which way rows are sent.
 #[derive(Debug, Args)]
 pub struct Ways {
-    /// How rows are sent: at once, or as batches, which take up to a day at half the price. A run
-    /// may change between its starts
+    /// How rows are sent: at once, or as batches, which take up to a day at half the price, or the
+    /// cheapest way that is in time. A run may change between its starts
     #[arg(long, value_enum, default_value_t = Mode::Live, value_name = "MODE", help_heading = "Batches")]
     pub mode: Mode,
     /// With --mode batch: rows that a batch leaves undone are sent live, not in another batch
     #[arg(long, help_heading = "Batches")]
     pub rest_live: bool,
+    /// Time in which the whole run is to be done, such as 6h, from its first start. With --mode auto
+    /// it decides what goes by batch; a live run warns as soon as it is too slow; --mode batch takes
+    /// none, because the server promises nothing below 24h. For one row see --row-deadline
+    /// [default: OPENAI_RUN_DEADLINE or none]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Batches")]
+    pub deadline: Option<Duration>,
+    /// With --mode auto: send the rows of a late batch live while it is still being cancelled, at
+    /// the risk of paying for some twice
+    #[arg(long, help_heading = "Batches")]
+    pub allow_double: bool,
     /// File that keeps the state of batches [default: OPENAI_BATCH_STORE, or one in the user's
     /// state folder]
     #[arg(long, value_name = "FILE", help_heading = "Batches")]
@@ -52,6 +62,8 @@ pub enum Mode {
     Live,
     /// As batches
     Batch,
+    /// As `openai-bulk plan` says: in time, and as cheap as that can be
+    Auto,
 }
 
 /// How answers are written.
@@ -135,9 +147,9 @@ pub struct Sending {
     /// Time for one attempt, such as 30s [default: 10m]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
     pub timeout: Option<Duration>,
-    /// Time for a row with all its attempts [default: 30m]
+    /// Time for one row with all its attempts [default: OPENAI_DEADLINE or 30m]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
-    pub deadline: Option<Duration>,
+    pub row_deadline: Option<Duration>,
     /// How long requests in flight may take to end after Ctrl-C
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "30s", help_heading = "Limits")]
     pub grace: Duration,

@@ -34,6 +34,15 @@ pub struct SimulatorArgs {
     /// The simulator sends no rate limit headers
     #[arg(long)]
     pub no_limit_headers: bool,
+    /// How long the simulator's batches take besides their requests [default: 100ms]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub batch_time: Option<Duration>,
+    /// How long each request of a batch takes, one after another [default: 1ms]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub batch_request_time: Option<Duration>,
+    /// The most input tokens in the simulator's queue of batches
+    #[arg(long, value_name = "N")]
+    pub server_enqueued_tokens: Option<u64>,
     /// What the simulator's chances follow
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
