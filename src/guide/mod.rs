@@ -4,7 +4,7 @@
 //! - [`settings`] - where a setting comes from, and files of settings.
 //! - [`limits`] - the rate limits of the server, and how they are found.
 //! - [`resume`] - what happens when a run ends early.
-//! - [`batches`] - by tomorrow, at half the price.
+//! - [`batches`] - by tomorrow, at half the price; or in time, the cheapest way.
 //! - [`cost`] - what a run will cost, costs and may cost.
 //! - [`tokens`] - how many there are, and what a file would take.
 //! - [`cache`] - answers that are kept, and not paid for twice.
