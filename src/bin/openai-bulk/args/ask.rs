@@ -10,8 +10,9 @@ Examples:
   openai-bulk ask \"Name a colour.\" --json | jq .choices
   openai-bulk ask \"Try it without a key.\" --simulate
 
-The answer goes to standard output while it comes; tokens and cost go to standard error. A question
-that is not answered ends with 3, and the other exit codes are those of every command.";
+The answer goes to standard output while it comes; tokens and cost go to
+standard error. A question that is not answered ends with 3, and the other exit
+codes are those of every command.";
 
 #[derive(Debug, Args)]
 #[command(after_help = MORE, after_long_help = ASK_EXAMPLES)]

@@ -12,7 +12,7 @@ use std::time::Duration;
 #[command(next_help_heading = "Cache")]
 pub struct Caching {
     /// Keep answers on this machine, and take those that are there: the same request is not paid for
-    /// twice. The n-th time that a request occurs in INPUT, it has an answer of its own [default:
+    /// twice. The n-th time that a request occurs in a run, it has an answer of its own [default:
     /// OPENAI_CACHE or off]
     #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "on", value_name = "MODE", conflicts_with = "simulate")]
     pub cache: Option<CacheMode>,

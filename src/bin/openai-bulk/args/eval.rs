@@ -10,20 +10,24 @@ use std::time::Duration;
 const EVAL_EXAMPLES: &str = "\
 Examples:
   GSM8K, each question four times; run it again to go on where it stopped:
-    openai-bulk eval --dataset gsm8k_test.jsonl --format gsm8k -o gsm8k.jsonl --epochs 4
+    openai-bulk eval --dataset gsm8k_test.jsonl --format gsm8k \\
+      -o gsm8k.jsonl --epochs 4
 
   Programs, run by a command that shuts them in:
-    openai-bulk eval --dataset HumanEval.jsonl.gz --format humaneval -o code.jsonl \\
+    openai-bulk eval --dataset HumanEval.jsonl.gz --format humaneval \\
+      -o code.jsonl \\
       --check-command 'docker run -i --rm --network none python:3 python -'
 
   Rows of any fields, judged by another model, with a log for `inspect view`:
-    openai-bulk eval --dataset rows.csv --prompt 'Translate into French: {text}' --target french \\
-      -o french.jsonl --scorer graded --grader-model gpt-4.1 --inspect french.json
+    openai-bulk eval --dataset rows.csv -o french.jsonl \\
+      --prompt 'Translate into French: {text}' --target french \\
+      --scorer graded --grader-model gpt-4.1 --inspect french.json
 
-OUTPUT has a line for each sample and epoch, in the order of the data set. Beside it lie the
-requests (OUTPUT.requests.jsonl) and the answers (OUTPUT.answers.jsonl), as `run` has them: the same
-command with another scorer judges them again and asks nothing. With a grader,
-OUTPUT.grading.jsonl has its answers; remove it to let another one judge.";
+OUTPUT has a line for each sample and epoch, in the order of the data set.
+Beside it lie the requests (OUTPUT.requests.jsonl) and the answers
+(OUTPUT.answers.jsonl), as `run` has them: the same command with another scorer
+judges them again and asks nothing. With a grader, OUTPUT.grading.jsonl has its
+answers; remove it to let another one judge.";
 
 #[derive(Debug, Args)]
 #[command(after_help = MORE, after_long_help = EVAL_EXAMPLES)]
@@ -52,7 +56,7 @@ pub struct Eval {
     /// Write a log that Inspect reads, as JSON
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub inspect: Option<PathBuf>,
-    /// What the draws of intervals follow
+    /// Number that the draws for the intervals follow: the same gives the same
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Output")]
     pub bootstrap_seed: u64,
 
@@ -198,8 +202,8 @@ const COMPARE_EXAMPLES: &str = "\
 Examples:
   openai-bulk compare before.jsonl after.jsonl
 
-A and B are outputs of `eval` over the same data set. Samples are paired by their ids; those with an
-error in one of them are left out.";
+A and B are outputs of `eval` over the same data set. Samples are paired by
+their ids; those with an error in one of them are left out.";
 
 #[derive(Debug, Args)]
 #[command(after_help = MORE, after_long_help = COMPARE_EXAMPLES)]
@@ -211,7 +215,7 @@ pub struct Compare {
     /// Write JSON
     #[arg(long)]
     pub json: bool,
-    /// What is drawn by chance follows this number
+    /// Number that the draws by chance follow: the same gives the same
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
 }

@@ -5,10 +5,11 @@ use clap::{ArgGroup, Args};
 use std::path::PathBuf;
 
 const REPORT_EXAMPLES: &str = "\
-The page is one file that needs no network and no script, is readable in light and dark, and prints
-well. The summary tells the course over time, limits, cost and the score of an evaluation; the
-output tells single rows and how their times are spread. Prompts and answers are not in it; ids and
-what servers said of failures are.
+The page is one file that needs no network and no script, is readable in light
+and dark, and prints well. The summary tells the course over time, limits, cost
+and the score of an evaluation; the output tells single rows and how their times
+are spread. Prompts and answers are not in it; ids and what servers said of
+failures are.
 
 Examples:
   openai-bulk run requests.jsonl -o answers.jsonl --summary summary.json
