@@ -107,7 +107,7 @@ impl FileRun {
 
     /// The most that the run may cost, in US dollars: together with what the answers cost that the
     /// output holds already, and with what attempts may have cost that brought no answer. The run
-    /// ends when what is left does not fit; see [`Status::Capped`]. Default: none; the client's own
+    /// ends when what is left does not fit; see [`Status::Capped`](super::Status::Capped). Default: none; the client's own
     /// cap counts in any case.
     pub fn max_cost(mut self, most: impl Into<Option<Money>>) -> FileRun {
         self.caps.money = most.into();

@@ -8,6 +8,7 @@
 //! - `mirror` - keeping our count of a bucket in step with the server's.
 //! - `quota` - how many retries are affordable.
 //! - `search` - finding a limit that nobody told.
+//! - `chance` - refusals that come by chance, whatever the rate.
 //! - `slots` - how many a server has room for, where it refuses others.
 //! - `concurrency` - how many may be in flight.
 //! - `hedge` - when a request is sent a second time.
@@ -18,6 +19,7 @@ pub mod breaker;
 pub mod budget;
 pub mod concurrency;
 pub mod hedge;
+mod chance;
 mod mirror;
 pub mod quota;
 pub mod retry;

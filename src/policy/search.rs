@@ -1,5 +1,6 @@
 //! Finding a limit that nobody told.
 
+use super::chance::{Chance, octave};
 use crate::clock::Time;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -60,6 +61,7 @@ pub struct Search {
     speed: Speed,
     /// Whether the rate was met from below, and so is about right.
     is_settled: bool,
+    chance: Chance,
     /// A refusal that did not yet start a search, where a limit is known otherwise.
     stray: Option<Time>,
 }
@@ -94,6 +96,7 @@ struct Speed {
 pub struct Trace {
     cost: f64,
     sent: f64,
+    octave: usize,
 }
 
 impl Search {
@@ -112,6 +115,7 @@ impl Search {
             grown: 0.0,
             speed: Speed { since: now, ..Speed::default() },
             is_settled: false,
+            chance: Chance::new(now),
             stray: None,
         }
     }
@@ -142,19 +146,39 @@ impl Search {
         }
         self.level -= cost;
         self.sent += cost;
-        Trace { cost, sent: self.sent }
+        let octave = self.octave(now, cost);
+        self.chance.sent(octave);
+        Trace { cost, sent: self.sent, octave }
     }
 
     /// The call of `trace` was never sent.
     pub fn refund(&mut self, trace: Trace) {
         self.level += trace.cost;
         self.sent -= trace.cost;
+        self.chance.taken_back(trace.octave);
+    }
+
+    /// Whether refusals come by chance, whatever the rate, so that nobody needs to hold back for them.
+    pub fn is_bearing(&self, now: Time) -> bool {
+        self.chance.is_bearing(now)
+    }
+
+    /// The octave of the rate at which calls of `cost` are sent.
+    fn octave(&self, now: Time, cost: f64) -> usize {
+        let rate = if self.mode == Mode::Off { self.speed_at(now) } else { self.rate };
+        octave(rate / cost.max(1.0))
     }
 
     /// The call of `trace`, sent at `sent_at`, was refused. `is_known` is whether a limit is known
     /// otherwise, which one refusal alone does not put in doubt. Tells whether the rate was cut.
     pub fn refused(&mut self, now: Time, sent_at: Time, trace: Trace, is_known: bool) -> bool {
         self.advance(now);
+        let octave = self.octave(now, trace.cost);
+        if self.chance.refused(now, trace.octave, octave) {
+            self.mode = Mode::Off;
+            self.rate = f64::INFINITY;
+            return false;
+        }
         for mark in self.marks.iter_mut().filter(|mark| mark.at <= sent_at) {
             mark.refused += trace.cost;
         }

@@ -358,6 +358,11 @@ impl Lane {
     ) {
         let is_silent = report.is_empty();
         let which = if refused.scope == Scope::Tokens { TOKENS } else { REQUESTS };
+        if self.searches[which].is_bearing(now) {
+            let trace = permit.charge.traces[which];
+            self.searches[which].refused(now, permit.sent_at, trace, false);
+            return;
+        }
         let is_new = self.pause.begin(permit.sent_at, now, refused);
         if refused.scope == Scope::Day {
             return;
@@ -407,7 +412,7 @@ impl Lane {
             let is_silent = settlement.report.is_empty();
             matches!(refused.scope, Scope::Unknown | Scope::Requests) && is_silent && !is_for_rate
         });
-        if !may_be {
+        if !may_be || self.searches[REQUESTS].is_bearing(now) {
             return false;
         }
         let is_overload = settlement.refused.is_none();

@@ -120,3 +120,18 @@ fn a_retry_after_that_is_far_too_long_freezes_nobody() {
     let told = Run::new(server, |l| l.max_concurrency = 128).send(12_000, 10, 0);
     assert!(told.took < 160.0, "{}", told.took);
 }
+
+#[test]
+fn refusals_by_chance_hold_nobody_back_for_long() {
+    for share in [0.01, 0.02, 0.05, 0.2, 0.33] {
+        let server = Server::new(0.1).with(|s| {
+            s.has_headers = false;
+            (s.fault, s.faults) = (429, share);
+        });
+        let told = Run::new(server, |l| l.max_concurrency = 64).send(20_000, 10, 0);
+        println!("by chance {share}: {:.1} s, {} refused", told.took, told.refused);
+        assert_eq!(told.failed, 0);
+        // 31 s without refusals.
+        assert!(told.took < 120.0, "{share}: {}", told.took);
+    }
+}
