@@ -46,7 +46,7 @@ impl Batches {
         };
         let steps = self.steps();
         let path = self.store().folder(job.id).join("adopted.jsonl");
-        steps.download(input, &path)?;
+        steps.download(input, &path, true)?;
         let prices = &steps.caller.dispatcher.prices;
         // One batch is one part, however large it is.
         let mut limits = steps.options.limits;

@@ -2,8 +2,8 @@
 
 use super::options::Moment;
 use super::part::{Part, State};
-use super::part_files::PartFiles;
-use super::step::{FILE_DEADLINE, GONE, Steps, unreadable};
+use super::part_files::{PartFiles, each_line};
+use super::step::{BELIEVED, FILE_DEADLINE, Steps, unreadable};
 use crate::error::{Error, Result};
 use crate::logs as key;
 use crate::transport::{Method, Transfer};
@@ -30,8 +30,8 @@ impl Steps {
                 _ => {}
             }
             let Some(id) = id else { continue };
-            match self.download(id, &path) {
-                Err(error) if error.status() == Some(404) && part.failures + 1 >= GONE => {
+            match self.download(id, &path, part.failures + 1 < BELIEVED) {
+                Err(error) if error.status() == Some(404) && part.missing + 1 >= BELIEVED => {
                     log::error!(target: "openai_bulk::batch", {key::PART} = part.number, {key::FILE} = id.as_str(), {key::ERROR_MESSAGE}:% = error; "a file of results is gone");
                     let _ = fs::remove_file(&path);
                     part.is_gone = true;
@@ -40,12 +40,19 @@ impl Steps {
             }
         }
         self.tell(part, "fetch", Moment::Acted);
+        let answers = count_lines(&files.output())?;
+        if !part.is_gone && answers < part.counts.completed && part.failures + 1 < BELIEVED {
+            let counted = part.counts.completed;
+            return Err(unreadable(format!("{answers} answers came of {counted}")));
+        }
         self.enter(part, State::Fetched, "fetch")?;
         self.tell(part, "fetch", Moment::Kept);
         Ok(())
     }
 
-    pub(super) fn download(&self, id: &str, path: &Path) -> Result<()> {
+    /// Saves a file of the server's. Where not `is_strict`, it may be of another length than the
+    /// server says, or end within a line.
+    pub(super) fn download(&self, id: &str, path: &Path, is_strict: bool) -> Result<()> {
         // What the server says of the length, if it says something.
         let about = self.send(&self.call(Method::Get, &format!("/files/{id}"), Vec::new()));
         let length = match about {
@@ -59,7 +66,8 @@ impl Steps {
         call.deadline = Some(FILE_DEADLINE);
         self.send(&call)?;
         let saved = fs::metadata(path).map_err(|e| Error::file("read", path, e))?.len();
-        if length.is_some_and(|length| length != saved) || !ends_whole(path)? {
+        let is_whole = length.is_none_or(|length| length == saved) && ends_whole(path)?;
+        if is_strict && !is_whole {
             let length = length.map_or("more".into(), |length| length.to_string());
             return Err(unreadable(format!("{saved} bytes came of {length}")));
         }
@@ -95,6 +103,18 @@ impl Steps {
             _ => Ok(()),
         }
     }
+}
+
+/// The lines of a file that say something; none if it is not there.
+fn count_lines(path: &Path) -> Result<u64> {
+    let mut lines = 0;
+    if path.exists() {
+        each_line(path, |_, line| {
+            lines += u64::from(!line.trim_ascii().is_empty());
+            Ok(())
+        })?;
+    }
+    Ok(lines)
 }
 
 /// Whether the last line of a file has its end, or is JSON without it.

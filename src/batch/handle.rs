@@ -170,15 +170,30 @@ impl Batches {
     /// When the store cannot be read.
     pub fn rows_under_way(&self, output: &Path) -> Result<HashSet<u64>> {
         let mut rows = HashSet::new();
-        for job in self.store().jobs_for(&output_name(output)?)? {
-            let parts = self.store().parts(job.id)?;
-            for part in parts.iter().filter(|part| job.is_planned && !part.state.is_over()) {
-                self.files(part).each_note(|note| {
-                    rows.insert(id_hash(&note.custom_id));
-                })?;
-            }
+        for part in self.parts_under_way(output)? {
+            self.files(&part).each_note(|note| {
+                rows.insert(id_hash(&note.custom_id));
+            })?;
         }
         Ok(rows)
+    }
+
+    /// The most that those rows may use, as far as it is known.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn most_under_way(&self, output: &Path) -> Result<Amount> {
+        let parts = self.parts_under_way(output)?;
+        Ok(parts.iter().fold(Amount::default(), |sum, part| sum.plus(part.most_amount())))
+    }
+
+    fn parts_under_way(&self, output: &Path) -> Result<Vec<Part>> {
+        let mut all = Vec::new();
+        for job in self.store().jobs_for(&output_name(output)?)? {
+            let parts = self.store().parts(job.id)?.into_iter();
+            all.extend(parts.filter(|part| job.is_planned && !part.state.is_over()));
+        }
+        Ok(all)
     }
 
     /// Works on a job from now on, and pays it from `purse`, or else from the client's. With

@@ -158,6 +158,8 @@ pub struct Part {
     pub counts: Counts,
     /// When its batch was made.
     pub created: Option<Date>,
+    /// When the server's counts of its rows were seen to change last.
+    pub moved: Option<Date>,
     /// When its batch expires.
     pub expires: Option<Date>,
     /// When the server was asked to cancel its batch.
@@ -173,6 +175,10 @@ pub struct Part {
     pub due: Date,
     /// How often a step of it has failed in a row.
     pub failures: u32,
+    /// How often in a row the server said that it does not know its batch, or a file of it.
+    pub missing: u32,
+    /// How often its batch, which was maybe made, was looked for in vain.
+    pub looks: u32,
     /// How often the server's queue had no room for it.
     pub refusals: u32,
     /// How many batches were made of it that did nothing.
@@ -221,12 +227,14 @@ impl Part {
         Some(self.expires.map_or(end, |expires| end.min(expires)))
     }
 
-    /// Goes over into a state.
+    /// Goes over into a state. What has failed in another one is forgotten.
     pub fn enter(&mut self, state: State, now: Date) {
+        if self.state != state {
+            (self.failures, self.missing, self.looks) = (0, 0, 0);
+        }
         self.state = state;
         self.changed = now;
         self.due = now;
-        self.failures = 0;
     }
 }
 

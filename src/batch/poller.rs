@@ -5,7 +5,7 @@ use super::part::{Date, Job, Part, State};
 use super::step::Steps;
 use super::tracked::{Pass, Tracked};
 use crate::clock::{Signal, Stop};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -42,9 +42,9 @@ impl Poller {
         let shared = self.shared.clone();
         let hold = shared.steps.caller.dispatcher.clock.hold();
         let work = move || {
-            *shared.steps.at_work.lock() = Some((thread::current().id(), hold));
+            let _hold = hold;
+            *shared.steps.at_work.lock() = Some(thread::current().id());
             shared.work();
-            shared.steps.at_work.lock().take();
         };
         let builder = thread::Builder::new().name("openai-bulk-batches".into());
         *thread = Some(builder.spawn(work).expect("one thread can be started"));
@@ -91,10 +91,9 @@ impl Shared {
         let mut queue = match self.queue() {
             Ok(queue) => queue,
             Err(error) => {
-                tracked
-                    .iter()
-                    .take(1)
-                    .for_each(|each| each.fail(Error::invalid("store", error.to_string())));
+                if let Some(first) = tracked.first() {
+                    first.fail(error);
+                }
                 self.changed.raise();
                 return None;
             }

@@ -2,12 +2,16 @@
 
 use super::next::{Refusal, is_too_large, poll_wait, queue_wait, refusal};
 use super::options::Moment;
-use super::part::{Job, Part, Remote, State};
-use super::step::{GONE, Steps, take, unreadable};
+use super::part::{Date, Job, Part, Remote, State};
+use super::step::{BELIEVED, Steps, take, unreadable};
 use crate::error::{Error, Result};
 use crate::logs as key;
 use crate::transport::Method;
 use crate::wire::batch::{BatchFault, BatchObject, read_batch};
+
+/// A batch may go on so long after it should have expired before that is told. Source: own choice;
+/// what it did has to be written together first.
+const OVERDUE: Date = 3_600_000;
 
 impl Steps {
     /// Asks how the batch gets on.
@@ -16,7 +20,7 @@ impl Steps {
         self.tell(part, "poll", Moment::Begun);
         let reply = self.send(&self.call(Method::Get, &format!("/batches/{id}"), Vec::new()));
         let reply = match reply {
-            Err(error) if error.status() == Some(404) && part.failures + 1 >= GONE => {
+            Err(error) if error.status() == Some(404) && part.missing + 1 >= BELIEVED => {
                 part.trouble = Some(format!("the batch is gone: {error}"));
                 part.is_gone = true;
                 log::error!(target: "openai_bulk::batch", {key::PART} = part.number, {key::BATCH} = id.as_str(); "the server no longer knows the batch");
@@ -29,13 +33,16 @@ impl Steps {
         if part.status.as_deref() != Some(&batch.status) {
             log::info!(target: "openai_bulk::batch", {key::PART} = part.number, {key::BATCH} = id.as_str(), {key::SUCCEEDED} = batch.counts.completed, {key::ROWS} = batch.counts.total; "{} -> {}", part.status.as_deref().unwrap_or("-"), batch.status);
         }
-        take(part, &batch);
+        let now = self.now();
+        take(part, &batch, now);
         part.status = Some(batch.status.clone());
-        part.failures = 0;
-        part.trouble = None;
-        match Remote::of(&batch.status) {
+        if is_unnamed(&batch) && part.failures + 1 < BELIEVED {
+            return Err(unreadable("the batch has ended, and names no file of its answers".into()));
+        }
+        (part.failures, part.missing) = (0, 0);
+        match remote(&batch) {
             Remote::Active | Remote::Cancelling => {
-                let now = self.now();
+                part.trouble = overdue(part, now);
                 // A batch that is cancelled is over soon, however old it is.
                 let since = part.cancelled.or(part.created).unwrap_or(part.changed);
                 let age = now.saturating_sub(since);
@@ -43,7 +50,8 @@ impl Steps {
                 self.store.save(part)?;
             }
             Remote::Over => {
-                part.ended = Some(self.now());
+                part.trouble = None;
+                part.ended = Some(now);
                 self.enter(part, State::Ended, "poll")?;
             }
             Remote::Refused => self.refused(job, part, &batch, others)?,
@@ -60,7 +68,7 @@ impl Steps {
             part.batch_id = None;
             part.status = None;
             part.counts = Default::default();
-            (part.created, part.cancelled) = (None, None);
+            (part.created, part.cancelled, part.moved) = (None, None, None);
             part.tries += 1;
         };
         match refusal(&batch.errors) {
@@ -83,7 +91,7 @@ impl Steps {
                 part.due = part.changed + queue_wait(part.refusals);
                 self.store.save(part)
             }
-            Refusal::File if part.tries + 1 < GONE => {
+            Refusal::File if part.tries + 1 < BELIEVED => {
                 again(part);
                 part.file_id = None;
                 self.enter(part, State::Planned, "the file is gone")
@@ -106,11 +114,14 @@ impl Steps {
     pub(super) fn cancel(&self, part: &mut Part) -> Result<()> {
         let id = part.batch_id.clone().unwrap_or_default();
         self.tell(part, "cancel", Moment::Begun);
-        match self.send(&self.call(Method::Post, &format!("/batches/{id}/cancel"), Vec::new())) {
+        let reply =
+            self.send(&self.call(Method::Post, &format!("/batches/{id}/cancel"), Vec::new()));
+        let now = self.now();
+        match reply {
             Ok(reply) => {
                 self.tell(part, "cancel", Moment::Acted);
                 let batch = read_batch(&reply.body);
-                batch.iter().for_each(|batch| take(part, batch));
+                batch.iter().for_each(|batch| take(part, batch, now));
                 let told = batch.ok().map(|batch| batch.status);
                 // It is asked once; a server may say later that it has begun with it.
                 let told = told.filter(|status| Remote::of(status) != Remote::Active);
@@ -122,9 +133,10 @@ impl Steps {
             }
             Err(error) => return Err(error),
         }
-        let now = self.now();
-        (part.cancelled, part.failures) = (Some(now), 0);
-        part.due = now + self.first_wait();
+        // A server that goes on all the same is asked again and again, and less and less often.
+        let since = *part.cancelled.get_or_insert(now);
+        (part.failures, part.missing) = (0, 0);
+        part.due = now + poll_wait(self.first_wait(), now.saturating_sub(since));
         self.store.save(part)?;
         self.tell(part, "cancel", Moment::Kept);
         Ok(())
@@ -138,4 +150,27 @@ impl Steps {
         let reply = self.send(&self.call(Method::Get, &format!("/batches/{id}"), Vec::new()))?;
         read_batch(&reply.body).map_err(unreadable)
     }
+}
+
+/// What the status of a batch means: one that failed and has answers all the same did something.
+fn remote(batch: &BatchObject) -> Remote {
+    match Remote::of(&batch.status) {
+        Remote::Refused if batch.output_file_id.is_some() => Remote::Over,
+        remote => remote,
+    }
+}
+
+/// Whether it has ended with answers by its own count, and does not say where they are.
+fn is_unnamed(batch: &BatchObject) -> bool {
+    let is_over = Remote::of(&batch.status) == Remote::Over;
+    is_over && batch.counts.completed > 0 && batch.output_file_id.is_none()
+}
+
+/// What to say of a batch that goes on though it should have expired; told once.
+fn overdue(part: &Part, now: Date) -> Option<String> {
+    let late = now.checked_sub(part.expires?.saturating_add(OVERDUE))?;
+    if part.trouble.is_none() {
+        log::warn!(target: "openai_bulk::batch", {key::PART} = part.number, {key::BATCH} = part.batch_id.as_deref().unwrap_or("-"); "the batch should have expired {} h ago and goes on; `batch cancel JOB` keeps what it did and ends it", 1 + late / 3_600_000);
+    }
+    Some("it should have expired and goes on; `batch cancel JOB` keeps what it did".into())
 }

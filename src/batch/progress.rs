@@ -52,6 +52,8 @@ pub struct PartProgress {
     pub worked_off: u64,
     /// Seconds since its batch was made.
     pub age_seconds: Option<u64>,
+    /// Seconds since the server's count was seen to change last.
+    pub still_seconds: Option<u64>,
     /// Seconds until its batch is expected to end: as fast as it went so far, or when it expires.
     pub expected_seconds: Option<u64>,
     /// Rows that were answered.
@@ -78,6 +80,7 @@ impl PartProgress {
             batch_id: part.batch_id.clone(),
             worked_off: part.counts.completed + part.counts.failed,
             age_seconds: part.created.map(|at| now.saturating_sub(at) / 1_000),
+            still_seconds: part.moved.map(|at| now.saturating_sub(at) / 1_000),
             expected_seconds: part
                 .expected(now)
                 .filter(|_| is_running)

@@ -1,10 +1,10 @@
 //! The steps of a part until the server has its batch, or it is taken back.
 
 use super::options::Moment;
-use super::part::{Date, Job, Part, State};
+use super::part::{Date, Job, Part, Remote, State};
 use super::part_files::PartFiles;
 use super::split::{Splitter, divide, half};
-use super::step::{FILE_DEADLINE, Steps, take, unreadable};
+use super::step::{BELIEVED, FILE_DEADLINE, Steps, milliseconds, take, unreadable};
 use crate::error::{Error, Result, TimeoutStage};
 use crate::logs as key;
 use crate::transport::{Form, Method, Transfer};
@@ -16,6 +16,9 @@ pub(super) const MARK: &str = "openai_bulk_part";
 /// How far the server's clock may be off when old batches are looked through: a day. Source: own
 /// choice; a look costs one request for a hundred batches.
 const SKEW: Date = 86_400_000;
+/// So often a batch that was maybe made is looked for, each time after twice the wait of before.
+/// Source: own choice.
+const LOOKS: u32 = 3;
 
 impl Steps {
     /// Sends the part's file.
@@ -31,7 +34,7 @@ impl Steps {
         let reply = self.send(&call)?;
         self.tell(part, "upload", Moment::Acted);
         let file = read_file(&reply.body).map_err(unreadable)?;
-        if file.bytes.is_some_and(|bytes| bytes != part.bytes) {
+        if file.bytes.is_some_and(|bytes| bytes != part.bytes) && part.failures + 1 < BELIEVED {
             return Err(unreadable("the server has a file of another length".into()));
         }
         part.file_id = Some(file.id);
@@ -42,6 +45,7 @@ impl Steps {
 
     /// Makes the part's batch. Where that is in doubt, it is looked for later.
     pub(super) fn create(&self, job: &Job, part: &mut Part) -> Result<()> {
+        let failures = part.failures;
         self.enter(part, State::Creating, "create")?;
         part.due = part.changed + self.options.grace.as_millis() as Date;
         self.store.save(part)?;
@@ -68,6 +72,8 @@ impl Steps {
             Err(error) => {
                 if is_surely_not_done(&error) {
                     self.enter(part, State::Uploaded, "not created")?;
+                    // It goes on to wait longer and longer.
+                    part.failures = failures;
                 }
                 Err(error)
             }
@@ -77,7 +83,7 @@ impl Steps {
     /// Looks whether the part's batch was made, among all that are not older than that.
     pub(super) fn find(&self, part: &mut Part) -> Result<()> {
         self.tell(part, "find", Moment::Begun);
-        let mut after = None;
+        let mut after: Option<String> = None;
         loop {
             let path = match &after {
                 None => "/batches?limit=100".to_owned(),
@@ -85,23 +91,27 @@ impl Steps {
             };
             let reply = self.send(&self.call(Method::Get, &path, Vec::new()))?;
             let page = read_batches(&reply.body).map_err(unreadable)?;
-            let mark = part.bears();
-            if let Some(found) =
-                page.batches.iter().find(|batch| batch.metadata.get(MARK) == Some(&mark))
-            {
+            if let Some(found) = page.batches.iter().find(|batch| is_of(part, batch)) {
                 log::warn!(target: "openai_bulk::batch", {key::PART} = part.number, {key::BATCH} = found.id.as_str(); "a batch was made and not recorded: it is adopted");
                 self.record(part, found, "found")?;
                 self.tell(part, "find", Moment::Kept);
                 return Ok(());
             }
-            let oldest = page.batches.iter().filter_map(|batch| batch.created_at).min();
-            let is_past = oldest.is_some_and(|at| at * 1_000 + SKEW < part.changed);
-            after = page.next;
-            if after.is_none() || is_past {
+            // A server that begins at the same place again has no more to tell.
+            let is_last = page.next.is_none() || page.next == after;
+            if is_last || is_past(&page.batches, part.changed) {
                 break;
             }
+            after = page.next;
         }
-        self.enter(part, State::Uploaded, "not found")?;
+        part.looks += 1;
+        if part.looks < LOOKS {
+            // A list may show a batch later than it is made, and two batches are paid twice.
+            part.due = self.now() + ((self.options.grace.as_millis() as Date) << part.looks);
+            self.store.save(part)?;
+        } else {
+            self.enter(part, State::Uploaded, "not found")?;
+        }
         self.tell(part, "find", Moment::Kept);
         Ok(())
     }
@@ -110,8 +120,10 @@ impl Steps {
     pub(super) fn record(&self, part: &mut Part, batch: &BatchObject, step: &str) -> Result<()> {
         part.batch_id = Some(batch.id.clone());
         let now = self.now();
-        part.created = Some(batch.created_at.map_or(now, |at| at * 1_000).min(now));
-        take(part, batch);
+        // A batch of ours is no older than the request for it, whatever the server's clock says.
+        let asked = if part.state == State::Creating { part.changed.min(now) } else { 0 };
+        part.created = Some(batch.created_at.map_or(now, milliseconds).clamp(asked, now));
+        take(part, batch, now);
         part.status = Some(batch.status.clone());
         self.enter(part, State::Running, step)?;
         part.due = self.now() + self.first_wait();
@@ -155,6 +167,28 @@ impl Steps {
         PartFiles::of(&self.store, part).remove()?;
         self.tell(part, "withdraw", Moment::Kept);
         Ok(())
+    }
+}
+
+/// Whether a batch is the one that was maybe made for a part. A server that keeps no metadata tells
+/// it by the file, which is the part's alone; a batch that failed was one before.
+fn is_of(part: &Part, batch: &BatchObject) -> bool {
+    match batch.metadata.get(MARK) {
+        Some(mark) => *mark == part.bears(),
+        None => {
+            let is_same = batch.input_file_id.is_some() && batch.input_file_id == part.file_id;
+            is_same && Remote::of(&batch.status) != Remote::Refused
+        }
+    }
+}
+
+/// Whether a page of a list is that of batches before a date, and no later one follows: the list
+/// begins with the newest, which not every server does.
+fn is_past(page: &[BatchObject], date: Date) -> bool {
+    let created = |batch: Option<&BatchObject>| batch?.created_at.map(milliseconds);
+    match (created(page.first()), created(page.last())) {
+        (Some(first), Some(last)) => last < first && last.saturating_add(SKEW) < date,
+        _ => false,
     }
 }
 

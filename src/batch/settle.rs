@@ -29,6 +29,8 @@ struct Case<'a> {
     batch: Option<Arc<str>>,
     /// Whether rows that were not done go into another batch.
     may_go_on: bool,
+    /// Whether rows of a batch that was refused as a whole are sent in another way.
+    leaves_refused: bool,
     /// Whether it was the last batch that a row may be in.
     is_last: bool,
     /// Whether something is capped, so that lines have to tell what they were counted for.
@@ -68,7 +70,10 @@ impl Case<'_> {
             Some(Outcome::Result(result)) if ends_here => return End::Answer(result),
             outcome => outcome,
         };
-        let is_it = |line: Option<u64>| line.is_none_or(|line| line == row as u64 + 1);
+        let is_it = |line: Option<u64>| match line {
+            None => !self.leaves_refused,
+            Some(line) => line == row as u64 + 1,
+        };
         if let Some(fault) = self.part.faults.iter().find(|fault| is_it(fault.line)) {
             return End::Failure { code: fault.code.clone(), message: fault.message.clone() };
         }
@@ -108,6 +113,7 @@ impl Running {
             known: self.journal.known(),
             batch: part.batch_id.as_deref().map(Into::into),
             may_go_on: job.resubmits && !job.is_ending && !tracked.is_recalled(part.number),
+            leaves_refused: !job.resubmits,
             is_last: part.generation + 1 >= steps.options.most_batches,
             is_capped: self.run.all_caps().is_some(),
         };

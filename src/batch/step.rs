@@ -7,7 +7,7 @@ use super::options::{BatchOptions, Moment, StepEvent};
 use super::part::{Date, Part, State};
 use super::store::Store;
 use crate::api::Caller;
-use crate::clock::{Hold, Stop};
+use crate::clock::Stop;
 use crate::dispatch::{Call, Reply};
 use crate::error::{Error, Result, TransportErrorKind, Undecodable};
 use crate::logs as key;
@@ -22,8 +22,10 @@ use std::time::{Duration, SystemTime};
 pub(super) const FILE_DEADLINE: Duration = Duration::from_secs(2 * 3_600);
 /// The limit group of requests about batches and files.
 const GROUP: &str = "batches";
-/// So often a file or a batch that is said not to exist is asked for. Source: own choice.
-pub(super) const GONE: u32 = 5;
+/// So often in a row the server has to say something that loses answers before it is believed: that
+/// a batch or a file does not exist, or that less came of its answers than it counts. Source: own
+/// choice; with the waits in between it is half an hour, which a mistake at the server may last.
+pub(super) const BELIEVED: u32 = 10;
 
 /// Takes steps.
 pub(super) struct Steps {
@@ -32,9 +34,8 @@ pub(super) struct Steps {
     pub(super) options: BatchOptions,
     pub(super) account: String,
     pub(super) stop: Stop,
-    /// The thread that takes the steps, and its mark at the clock that it is at work. The dispatcher
-    /// has a mark of its own while it sends, and one thread must not have two.
-    pub(super) at_work: Mutex<Option<(ThreadId, Hold)>>,
+    /// The thread that takes the steps, which holds the clock.
+    pub(super) at_work: Mutex<Option<ThreadId>>,
 }
 
 impl Steps {
@@ -78,17 +79,15 @@ impl Steps {
     }
 
     pub(super) fn send(&self, call: &Call) -> Result<Reply> {
-        let own = thread::current().id();
-        let hold = self.at_work.lock().take_if(|(id, _)| *id == own);
-        let is_held = hold.is_some();
-        drop(hold);
-        let result = self.caller.dispatcher.send(call, &self.stop);
-        if is_held {
-            *self.at_work.lock() = Some((own, self.caller.dispatcher.clock.hold()));
+        let dispatcher = &self.caller.dispatcher;
+        let is_held = *self.at_work.lock() == Some(thread::current().id());
+        match is_held {
+            true => dispatcher.send_held(call, &self.stop),
+            false => dispatcher.send(call, &self.stop),
         }
-        result
     }
 
+    /// Keeps that a step has failed, and when it is tried again.
     ///
     /// # Errors
     /// The same error, if no other try can help.
@@ -100,6 +99,7 @@ impl Steps {
             return Err(error);
         }
         part.failures += 1;
+        part.missing = if error.status() == Some(404) { part.missing + 1 } else { 0 };
         part.trouble = Some(error.to_string());
         log::warn!(target: "openai_bulk::batch", {key::PART} = part.number, {key::STATE} = part.state.name(), {key::FAILURES} = part.failures; "{error}");
         let is_refused =
@@ -122,11 +122,19 @@ impl Steps {
 }
 
 /// What a batch says besides its status.
-pub(super) fn take(part: &mut Part, batch: &BatchObject) {
-    part.counts = batch.counts;
+pub(super) fn take(part: &mut Part, batch: &BatchObject, now: Date) {
+    if part.counts != batch.counts {
+        part.counts = batch.counts;
+        part.moved = Some(now);
+    }
     part.output_file_id.clone_from(&batch.output_file_id);
     part.error_file_id.clone_from(&batch.error_file_id);
-    part.expires = batch.expires_at.map(|at| at * 1_000).or(part.expires);
+    part.expires = batch.expires_at.map(milliseconds).or(part.expires);
+}
+
+/// A date of the server's, which has seconds.
+pub(super) fn milliseconds(seconds: u64) -> Date {
+    seconds.saturating_mul(1_000)
 }
 
 pub(super) fn unreadable(why: String) -> Error {

@@ -86,22 +86,28 @@ impl Metrics {
         self
     }
 
-    /// What only a run that goes on can tell.
-    pub fn snapshot(mut self, now: &Snapshot) -> Metrics {
+    /// That the run goes on.
+    pub fn going_on(mut self) -> Metrics {
         self.status("running");
-        self.gauge("in_flight", "Requests in flight.", &[(&[], now.in_flight as f64)]);
-        self.gauge("waiting", "Rows that wait to be tried again.", &[(&[], now.waiting as f64)]);
+        self
+    }
+
+    /// What only a run that goes on can tell.
+    pub fn snapshot(self, now: &Snapshot) -> Metrics {
+        let mut metrics = self.going_on();
+        metrics.gauge("in_flight", "Requests in flight.", &[(&[], now.in_flight as f64)]);
+        metrics.gauge("waiting", "Rows that wait to be tried again.", &[(&[], now.waiting as f64)]);
         let rate = now.requests_per_second;
-        self.gauge("requests_per_second", "Attempts a second, lately.", &[(&[], rate)]);
+        metrics.gauge("requests_per_second", "Attempts a second, lately.", &[(&[], rate)]);
         if let Some(most) = now.concurrency {
             let help = "Requests that may be in flight at this moment.";
-            self.gauge("concurrency_limit", help, &[(&[], most as f64)]);
+            metrics.gauge("concurrency_limit", help, &[(&[], most as f64)]);
         }
         if let Some(held) = now.held {
             let cause = [("cause", held.name())];
-            self.gauge("held", "What holds the run back at this moment.", &[(&cause, 1.0)]);
+            metrics.gauge("held", "What holds the run back at this moment.", &[(&cause, 1.0)]);
         }
-        self
+        metrics
     }
 
     fn status(&mut self, status: &str) {

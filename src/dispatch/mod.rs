@@ -100,10 +100,16 @@ impl fmt::Debug for Dispatcher {
 impl Dispatcher {
     /// Sends one call on the caller's thread, and waits until it is answered or has failed.
     pub fn send(&self, call: &Call, stop: &Stop) -> Result<Reply, Error> {
+        let _hold = self.clock.hold();
+        self.send_held(call, stop)
+    }
+
+    /// The same for a thread that holds the clock already: with two holds of one thread, no wait of
+    /// it would move a manual clock, and where it let go of its own, others would.
+    pub(crate) fn send_held(&self, call: &Call, stop: &Stop) -> Result<Reply, Error> {
         if let Some(reply) = self.recall(call) {
             return Ok(reply);
         }
-        let _hold = self.clock.hold();
         let mut history = attempt::History::begin(self, call, self.clock.now());
         loop {
             let deadline = Some((history.deadline(), history.allowed()));

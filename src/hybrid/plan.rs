@@ -106,18 +106,18 @@ pub fn plan(situation: &Situation, thresholds: &Thresholds) -> Plan {
     let best = |all: &[Split]| *all.iter().min_by(|a, b| a.better(b)).expect("none is one of them");
     let wished: Vec<Split> = choices.iter().map(|all| best(all)).collect();
     let chosen = within_cap(&wished, &choices, situation.cap);
-    let cost = sum(&chosen);
+    let (cost, wished_cost) = (sum(&chosen), sum(&wished));
     let is_over = cost.zip(situation.cap).is_some_and(|(cost, cap)| cost > cap);
     let rank = chosen.iter().map(|split| split.rank).max().unwrap_or(Rank::Guarded);
     let shares = situation.groups.iter().zip(&wished).zip(&chosen);
     let shares: Vec<Share> = shares
         .map(|((group, wished), chosen)| {
             let mut share = share_of(group, chosen, thresholds);
+            let capped = situation.cap.filter(|_| wished != chosen).zip(wished_cost);
             share.reasons = reasons(group, chosen, deadline, thresholds);
-            if wished != chosen
-                && let (Some(cap), Some(otherwise)) =
-                    (situation.cap, sum(std::slice::from_ref(wished)))
-            {
+            if let Some((cap, otherwise)) = capped {
+                // It is the cap that keeps it from being in time.
+                share.reasons.retain(|reason| !matches!(reason, Reason::NothingInTime { .. }));
                 share.reasons.insert(0, Reason::CapAllowsOnly { cap, otherwise });
             }
             share

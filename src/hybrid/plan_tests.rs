@@ -161,6 +161,8 @@ fn a_cap_goes_before_the_deadline() {
     assert_eq!((tight.batch_rows(), tight.verdict), (10_000, Verdict::Late));
     let only = Reason::CapAllowsOnly { cap: dollars("7"), otherwise: dollars("10") };
     assert_eq!(tight.shares[0].reasons[0], only);
+    let is_late = |reason: &Reason| matches!(reason, Reason::NothingInTime { .. });
+    assert!(!tight.shares[0].reasons.iter().any(is_late), "live would be in time");
     assert_eq!(tight.alternatives[1].why_not, Some(WhyNot::OverCap));
     assert_eq!(planned(&capped("4.99")).verdict, Verdict::OverCap);
 }
@@ -173,6 +175,9 @@ fn of_several_models_only_as_many_change_as_the_cap_needs() {
     let plan = planned(&situation);
     assert_eq!(plan.shares.iter().map(|s| s.batch_rows).collect::<Vec<_>>(), [10_000, 0]);
     assert_eq!(plan.cost, Some(dollars("15")));
+    // It is all rows together that would cost more than the cap.
+    let only = Reason::CapAllowsOnly { cap: dollars("16"), otherwise: dollars("20") };
+    assert_eq!(plan.shares[0].reasons[0], only);
 }
 
 #[test]

@@ -263,9 +263,11 @@ impl AutoRun {
         Ok(plan(&situation, &self.thresholds))
     }
 
-    /// What of the cap is left, by what the output tells of its cost.
+    /// What of the cap is left, by what the output tells of its cost, and by what batches under way
+    /// may cost at most.
     fn money_left(&self) -> Result<Option<Money>> {
         let Some(cap) = self.caps.money else { return Ok(None) };
+        let cap = cap.less(self.batches.most_under_way(&self.output)?.money);
         if self.is_fresh || !self.output.exists() {
             return Ok(Some(cap));
         }

@@ -38,6 +38,8 @@ pub(super) struct Going<'a> {
     /// Rows that they had worked off at that moment, by part.
     given_up: HashMap<(String, u32), u64>,
     both_ways: u64,
+    /// Those of them whose rest was sent live while others went on.
+    freed: Late,
     /// Whether what the output held is still to be thrown away.
     is_fresh: bool,
     has_sent_live: bool,
@@ -54,6 +56,7 @@ impl<'a> Going<'a> {
             measured: None,
             given_up: HashMap::new(),
             both_ways: 0,
+            freed: Late::new(),
             is_fresh: run.is_fresh,
             has_sent_live: false,
         }
@@ -111,7 +114,9 @@ impl<'a> Going<'a> {
             .send_first(rows)
             .stop(&run.stop);
         let parked = batches.park()?;
-        if !self.kept.is_sent {
+        // A store that is gone with the process knows nothing of them at the next start.
+        let is_known = !run.batches.store().path().as_os_str().is_empty();
+        if is_known && !self.kept.is_sent {
             self.kept.is_sent = true;
             self.kept.write(self.file)?;
         }
@@ -187,8 +192,9 @@ impl<'a> Going<'a> {
         }
     }
 
-    /// Waits for batches, and gives up those that will not make it. Gives them back where rows of
-    /// theirs are to go live now, at double the cost.
+    /// Waits for batches, and gives up those that will not make it. Gives them back where rows are to
+    /// go live now: those of batches that were given up and have ended, while others go on, or where
+    /// double cost is allowed, at once.
     fn wait(&mut self, parked: Parked, show: &mut Show<'_>) -> Result<Option<Parked>> {
         let rows = parked.rows(false)?.len() as u64;
         show(AutoProgress::Begins(Stage::Batch(rows)));
@@ -199,7 +205,7 @@ impl<'a> Going<'a> {
             let late = self.late(&now.parts, 0.0);
             self.give_up(&late, &now.parts, show);
             recall(&late);
-            !double || late.is_empty()
+            if double { late.is_empty() } else { !self.frees(&now.parts, show) }
         })?;
         let summary = match waited {
             Waited::Paused(parked) => return Ok(Some(*parked)),
@@ -212,6 +218,23 @@ impl<'a> Going<'a> {
         self.parts = summary.parts;
         self.count(summary.run);
         Ok(None)
+    }
+
+    /// Whether rows of batches that were given up are free to go live while others go on. It is said
+    /// once of each.
+    fn frees(&mut self, parts: &[PartProgress], show: &mut Show<'_>) -> bool {
+        let name = |part: &PartProgress| (part.job.clone(), part.part);
+        let is_new = |part: &&PartProgress| {
+            let is_free = part.is_over() && part.left > 0;
+            is_free && self.given_up.contains_key(&name(part)) && !self.freed.contains(&name(part))
+        };
+        let free: Vec<_> = parts.iter().filter(is_new).collect();
+        if free.is_empty() || parts.iter().all(PartProgress::is_over) {
+            return false;
+        }
+        show(AutoProgress::Begins(Stage::Rest(free.iter().map(|part| part.left).sum())));
+        self.freed.extend(free.into_iter().map(name));
+        true
     }
 
     /// Tells what is given up from now on.
@@ -266,6 +289,7 @@ impl<'a> Going<'a> {
             rows: part.rows,
             worked_off: part.worked_off,
             age: part.age_seconds.filter(|_| is_running).map(|age| age as f64),
+            still: part.still_seconds.unwrap_or(0) as f64,
             usual,
         }
     }

@@ -27,19 +27,21 @@ pub struct Waiting {
     pub worked_off: u64,
     /// Seconds since it was made; `None` if the server does not have it yet.
     pub age: Option<f64>,
+    /// Seconds since the server has worked off a row.
+    pub still: f64,
     /// The seconds in which one like it is expected to end.
     pub usual: f64,
 }
 
 impl Waiting {
     /// The seconds until it is expected to end: at the pace so far; before the first row, as others
-    /// did; after that, it is expected to wait as long again as it has.
+    /// did. One that stands still is expected to do so as long again as it has.
     pub fn expected(&self) -> f64 {
         let Some(age) = self.age else { return self.usual };
         match self.worked_off {
             0 if age < self.usual => self.usual - age,
             0 => age,
-            done => age * (self.rows.saturating_sub(done)) as f64 / done as f64,
+            done => self.still.max(age * self.rest() as f64 / done as f64),
         }
     }
 
@@ -51,7 +53,8 @@ impl Waiting {
 /// The batches, by their places, that are to be given up now: those that are not expected to end in
 /// time, once no more is left than what cancelling them and sending the rest live takes.
 ///
-/// Until then nothing is lost by waiting: what they work off in the meantime is cheaper.
+/// Until then nothing is lost by waiting: what they work off in the meantime is cheaper. Where
+/// neither way is in time, the sooner one is taken.
 pub fn late(watch: &Watch, thresholds: &Thresholds) -> Vec<usize> {
     let is_late = |(_, each): &(usize, &Waiting)| each.expected() > watch.left;
     let late: Vec<_> = watch.waiting.iter().enumerate().filter(is_late).collect();
@@ -61,12 +64,14 @@ pub fn late(watch: &Watch, thresholds: &Thresholds) -> Vec<usize> {
         *by_model.entry(&each.model).or_default() += each.rest() as f64 * row;
     }
     // Models go beside each other.
-    let live = by_model.into_values().fold(0.0, f64::max) * (1.0 + thresholds.margin);
+    let live = by_model.into_values().fold(0.0, f64::max);
     let cancel = if thresholds.allow_double { 0.0 } else { thresholds.cancel_time.as_secs_f64() };
-    if watch.left > cancel.max(watch.live_seconds) + live {
+    let before = cancel.max(watch.live_seconds);
+    if watch.left > before + live * (1.0 + thresholds.margin) {
         return Vec::new();
     }
-    late.into_iter().map(|(at, _)| at).collect()
+    let is_slower = |each: &Waiting| each.expected() > before + live;
+    late.into_iter().filter(|(_, each)| is_slower(each)).map(|(at, _)| at).collect()
 }
 
 #[cfg(test)]
@@ -75,7 +80,7 @@ mod tests {
     use std::time::Duration;
 
     fn waiting(rows: u64, worked_off: u64, age: Option<f64>) -> Waiting {
-        Waiting { model: "m".into(), rows, worked_off, age, usual: 7_200.0 }
+        Waiting { model: "m".into(), rows, worked_off, age, still: 0.0, usual: 7_200.0 }
     }
 
     /// One row a second, ten minutes to cancel, half as much again as a margin.
@@ -138,6 +143,26 @@ mod tests {
         assert_eq!(late(&busy, &allowed), [0]);
         let eager = Thresholds { cancel_time: Duration::ZERO, ..Thresholds::default() };
         assert_eq!(late(&busy, &eager), [0]);
+    }
+
+    #[test]
+    fn a_batch_that_stands_still_is_not_expected_to_go_on_at_its_old_pace() {
+        // At its pace, ten rows would take 109 s; it has stood still for two hours.
+        let stuck = || vec![Waiting { still: 7_200.0, ..waiting(1_000, 990, Some(10_800.0)) }];
+        assert!(given_up(616.0, stuck()).is_empty());
+        assert_eq!(given_up(615.0, stuck()), [0]);
+        // So is one that has worked off everything and does not end.
+        let ended = || vec![Waiting { still: 1_800.0, ..waiting(1_000, 1_000, Some(10_800.0)) }];
+        assert!(given_up(601.0, ended()).is_empty());
+        assert_eq!(given_up(600.0, ended()), [0]);
+    }
+
+    #[test]
+    fn where_neither_way_is_in_time_the_sooner_one_is_taken() {
+        // Its rest takes 1,000 s live after 600 s for cancelling.
+        let new = |age| vec![waiting(1_000, 0, Some(age))];
+        assert_eq!(given_up(0.0, new(5_599.0)), [0], "1,601 s more by batch");
+        assert!(given_up(0.0, new(5_600.0)).is_empty(), "1,600 s more by batch");
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub enum Reason {
     CapAllowsOnly {
         /// What may be spent.
         cap: Money,
-        /// What the way would cost that is in time.
+        /// What all rows would cost the way that is surer to be in time.
         otherwise: Money,
     },
     /// Nothing is in time; this is the soonest.

@@ -1,11 +1,15 @@
 //! Some rows now and some by batch, in virtual time.
 
-use crate::batch::{Bench, SECOND, bench, chats, client, simulator};
+use crate::batch::{Bench, SECOND, bench, chats, client, few, simulator};
 use openai_bulk::bulk::{FileRun, Status};
 use openai_bulk::clock::{Clock, Stop};
+use openai_bulk::error::TransportError;
 use openai_bulk::hybrid::{AutoProgress, AutoRun, AutoSummary, Stage, Thresholds};
 use openai_bulk::simulator::BatchSpeed;
+use openai_bulk::transport::{Answer, Exchange, Transport};
 use openai_bulk::usage::Money;
+use parking_lot::Mutex;
+use serde_json::Value;
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -104,14 +108,15 @@ fn what_the_queue_has_no_room_for_goes_live_while_the_batch_is_at_the_server() {
     let mut bench = bench(simulator().batch_speed(each(300 * SECOND)));
     bench.options.enqueued_tokens = Some(120);
     bench.write(chats(8));
-    let mut live_until = None;
+    let (mut live_until, mut done) = (None, None);
     let summary = job(&bench, 1.5)
-        .run(|now| {
-            if let AutoProgress::Live(_) = now {
-                live_until = Some(bench.hours());
-            }
+        .run(|now| match now {
+            AutoProgress::Live(_) => live_until = Some(bench.hours()),
+            AutoProgress::Batch(now) => done = done.or(Some((now.done(), now.total))),
+            _ => {}
         })
         .unwrap();
+    assert_eq!(done, Some((4, Some(8))), "what went live is done");
     reconciles(&bench, &summary, 8);
     assert_eq!((summary.measured.batch_rows, live(&bench), made(&bench)), (4, 4, 1));
     assert!(live_until.unwrap() < 0.1, "{live_until:?}");
@@ -228,6 +233,85 @@ fn batches_are_given_up_in_time_also_while_rows_go_live() {
     reconciles(&bench, &summary, 11);
     assert_eq!(told, ["given up", "batch", "rest"]);
     assert_eq!((summary.measured.batch_rows, live(&bench)), (3, 8));
+}
+
+/// The server of a bench, of whose answers something else is made.
+fn through<F>(bench: &Bench, change: F) -> impl Transport + use<F>
+where
+    F: Fn(&Exchange<'_>, Answer) -> Answer + Send + Sync + 'static,
+{
+    let server = bench.server.clone();
+    move |request: &Exchange<'_>| -> Result<Answer, TransportError> {
+        let answer = server.exchange(request)?;
+        Ok(change(request, answer))
+    }
+}
+
+#[test]
+fn rows_of_a_batch_that_was_given_up_go_live_while_another_one_goes_on() {
+    let mut bench = bench(simulator().batch_speed(each(70 * SECOND)));
+    bench.options.limits = few(100);
+    bench.write(chats(200));
+    // The second batch stands still, by its own word.
+    let second = Mutex::new(Vec::<String>::new());
+    let server = through(&bench, move |request, answer| {
+        let is_batch = request.url.contains("/batches") && !request.url.contains('?');
+        if !is_batch || answer.status != 200 {
+            return answer;
+        }
+        let mut batch: Value = serde_json::from_slice(&answer.body).unwrap();
+        let (id, mut made) = (batch["id"].as_str().unwrap().to_owned(), second.lock());
+        if !made.contains(&id) {
+            made.push(id.clone());
+        }
+        if made.get(1) == Some(&id) && batch["status"] == "in_progress" {
+            batch["request_counts"]["completed"] = 0.into();
+        }
+        Answer::new(200, batch.to_string())
+    });
+    let run = AutoRun::new(bench.batches_over(server), bench.path("in.jsonl"), bench.path("out.jsonl"))
+        .thresholds(eager())
+        .deadline(2 * HOUR);
+    let mut sent_at = None;
+    let summary = run.run(|now| {
+        if let AutoProgress::Begins(Stage::Rest(_)) = now {
+            sent_at = sent_at.or(Some(bench.hours()));
+        }
+    });
+    let summary = summary.unwrap();
+    reconciles(&bench, &summary, 200);
+    assert_eq!((summary.plan.given_up, summary.plan.in_time), (1, Some(true)));
+    assert!((1..20).contains(&live(&bench)), "{} live", live(&bench));
+    assert!((1.8..1.9).contains(&sent_at.unwrap()), "{sent_at:?}");
+    assert!(bench.hours() > 1.95, "the other batch came to its end: {}", bench.hours());
+}
+
+#[test]
+fn rows_whose_batch_the_server_refuses_as_a_whole_go_live() {
+    let bench = bench(simulator());
+    bench.write(chats(10));
+    let server = through(&bench, |request, answer| match request.url.ends_with("/files") {
+        true => Answer::new(404, r#"{"error":{"message":"Not Found"}}"#),
+        false => answer,
+    });
+    let run = AutoRun::new(bench.batches_over(server), bench.path("in.jsonl"), bench.path("out.jsonl"));
+    let summary = run.thresholds(eager()).run(|_| {}).unwrap();
+    reconciles(&bench, &summary, 10);
+    assert_eq!((summary.plan.planned_batch_rows, live(&bench)), (10, 10));
+    assert_eq!((summary.run.rows.succeeded, summary.run.rows.failed), (10, 0));
+}
+
+#[test]
+fn what_batches_under_way_may_cost_is_not_left_of_the_cap_of_a_plan() {
+    let bench = bench(simulator().batch_speed(each(HOUR)));
+    bench.write(chats(4));
+    bench.job().submit(|_| {}).unwrap();
+    bench.write(chats(8));
+    let cap = Money::from_dollars(1);
+    let left = job(&bench, 6.0).max_cost(cap).plan(|_| {}).unwrap().cap.unwrap();
+    let most = bench.batches().most_under_way(&bench.path("out.jsonl")).unwrap().money;
+    assert!(most > Money::ZERO);
+    assert_eq!(left, cap.less(most));
 }
 
 #[test]

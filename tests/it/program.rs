@@ -40,6 +40,11 @@ impl Folder {
         std::fs::read_to_string(self.path(name)).unwrap()
     }
 
+    /// The same; nothing if it is not there yet.
+    pub fn read_if(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
     /// The lines of an output, each read as JSON.
     pub fn lines(&self, name: &str) -> Vec<Value> {
         lines(&self.read(name))

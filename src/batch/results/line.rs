@@ -80,10 +80,10 @@ impl<'a> Line<'a> {
         };
         let response = raw.response.and_then(|raw| {
             let response: RawResponse<'_> = serde_json::from_str(raw.get()).ok()?;
-            let status = response.status_code.as_ref().and_then(serde_json::Value::as_u64);
             let id = response.request_id.as_ref().and_then(serde_json::Value::as_str);
             let body = response.body.map(|body| unwrapped(body.get()));
-            Some((u16::try_from(status.unwrap_or(0)).unwrap_or(0), id.map(str::to_owned), body))
+            let status = status_of(response.status_code.as_ref(), body.as_deref());
+            Some((status, id.map(str::to_owned), body))
         });
         let error = raw.error.and_then(|raw| {
             let error: serde_json::Value = serde_json::from_str(raw.get()).ok()?;
@@ -151,6 +151,24 @@ impl<'a> Line<'a> {
             }
         };
         Outcome::Result(Box::new(result))
+    }
+}
+
+/// The status of a response; 0 if it has none. Some servers write it as a text, and some write none
+/// for an answer.
+fn status_of(told: Option<&serde_json::Value>, body: Option<&str>) -> u16 {
+    let number = told.and_then(|told| match told {
+        serde_json::Value::String(text) => text.parse().ok(),
+        told => told.as_u64(),
+    });
+    match (number, body) {
+        (Some(number), _) => u16::try_from(number).unwrap_or(0),
+        (None, Some(body))
+            if check_answer(body.as_bytes()).is_ok_and(|peek| peek.usage.is_some()) =>
+        {
+            200
+        }
+        _ => 0,
     }
 }
 

@@ -47,6 +47,9 @@ fn every_kind_of_line_is_judged() {
         (line("a", 500, "null"), Some(Rank::Again)),
         // 2,000 completed, and a status that is none.
         (line("a", 0, "{}"), Some(Rank::Again)),
+        (line("a", 200, GOOD).replace(":200", ":\"200\""), Some(Rank::Answer)),
+        (line("a", 200, GOOD).replace("\"status_code\":200,", ""), Some(Rank::Answer)),
+        (line("a", 200, "{}").replace("\"status_code\":200,", ""), Some(Rank::Again)),
         (line("a", 200, "\"\""), Some(Rank::Broken)),
         (line("a", 200, "null"), Some(Rank::Broken)),
         (line("a", 200, r#"{"error":{"message":"x"}}"#), Some(Rank::Broken)),

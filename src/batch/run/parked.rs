@@ -188,7 +188,10 @@ impl Parked {
         running.started = self.started;
         running.jobs = self.jobs;
         (running.tally, running.timeline) = (self.tally, self.timeline);
-        (running.total, running.done_before) = (self.total, self.done_before);
+        // What was done meanwhile in another way is done.
+        let (found, own) = (running.journal.found(), &running.tally.rows);
+        let others = (found.succeeded + found.failed).saturating_sub(own.succeeded + own.failed);
+        (running.total, running.done_before) = (self.total, others);
         Ok(running)
     }
 }

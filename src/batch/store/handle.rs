@@ -1,6 +1,8 @@
 //! Jobs and parts on the disk, and the only place that names SQLite.
 
 use super::super::part::{Date, Job, Part};
+use super::schema::migrate;
+use super::trouble::{failed, named};
 use crate::bulk::UnderWayFile;
 use crate::cache::make_folder;
 use crate::error::{Error, Result};
@@ -15,36 +17,6 @@ use std::time::Duration;
 /// milliseconds.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The steps from an empty store to today's, one for each version. A step is never changed.
-const MIGRATIONS: &[&str] = &["
-    CREATE TABLE jobs (
-        id INTEGER PRIMARY KEY,
-        name TEXT NOT NULL UNIQUE,
-        output TEXT NOT NULL,
-        is_over INTEGER NOT NULL,
-        data TEXT NOT NULL
-    );
-    CREATE INDEX jobs_by_output ON jobs (output) WHERE is_over = 0;
-    CREATE TABLE parts (
-        id INTEGER PRIMARY KEY,
-        job INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
-        number INTEGER NOT NULL,
-        state TEXT NOT NULL,
-        model TEXT NOT NULL,
-        mark TEXT NOT NULL UNIQUE,
-        batch_id TEXT UNIQUE,
-        data TEXT NOT NULL,
-        UNIQUE (job, number)
-    );
-    CREATE TABLE limits (
-        account TEXT NOT NULL,
-        model TEXT NOT NULL,
-        enqueued_tokens INTEGER NOT NULL,
-        learned INTEGER NOT NULL,
-        PRIMARY KEY (account, model)
-    ) WITHOUT ROWID;
-"];
-
 /// Jobs, parts and their states, in a SQLite file with a folder for their rows beside it.
 ///
 /// Every method is one transaction. Several processes may use one store; a [`Lease`] keeps them from
@@ -54,6 +26,8 @@ pub struct Store {
     folder: PathBuf,
     /// Where it lies; empty if it is gone with this value.
     path: PathBuf,
+    /// Whether files beside outputs tell of it.
+    marks: bool,
 }
 
 impl Store {
@@ -69,9 +43,9 @@ impl Store {
         }
         let mut folder = OsString::from(path);
         folder.push(".files");
-        let db = Connection::open(path).map_err(failed)?;
+        let db = named(path, Connection::open(path).map_err(failed))?;
         let whole = fs::canonicalize(path).map_err(|e| Error::file("open", path, e))?;
-        Store::with(db, folder.into(), whole)
+        named(path, Store::with(db, folder.into(), whole))
     }
 
     /// The store that knows the batches that are under way for an output; none if there are none.
@@ -97,6 +71,15 @@ impl Store {
         Store::with(db, folder.into(), PathBuf::new())
     }
 
+    /// The same for a server that is gone with it, as a simulator in this process is: nothing beside
+    /// an output tells of its batches, and no later run waits for them.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn passing(folder: impl Into<PathBuf>) -> Result<Store> {
+        Ok(Store { marks: false, ..Store::in_memory(folder)? })
+    }
+
     fn with(mut db: Connection, folder: PathBuf, path: PathBuf) -> Result<Store> {
         db.busy_timeout(PATIENCE).map_err(failed)?;
         // What is written is on the disk before a step that cannot be taken back.
@@ -106,7 +89,7 @@ impl Store {
         .map_err(failed)?;
         migrate(&mut db)?;
         make_folder(&folder)?;
-        Ok(Store { db: Mutex::new(db), folder, path })
+        Ok(Store { db: Mutex::new(db), folder, path, marks: true })
     }
 
     /// Where it lies; empty for one in memory.
@@ -125,14 +108,16 @@ impl Store {
     fn change<T>(&self, of: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         let mut db = self.db.lock();
         let behavior = rusqlite::TransactionBehavior::Immediate;
-        let transaction = db.transaction_with_behavior(behavior).map_err(failed)?;
-        let result = of(&transaction)?;
-        transaction.commit().map_err(failed)?;
-        Ok(result)
+        let change = || {
+            let transaction = db.transaction_with_behavior(behavior).map_err(failed)?;
+            let result = of(&transaction)?;
+            transaction.commit().map_err(failed).map(|()| result)
+        };
+        named(&self.path, change())
     }
 
     pub(super) fn ask<T>(&self, of: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        of(&self.db.lock()).map_err(failed)
+        named(&self.path, of(&self.db.lock()).map_err(failed))
     }
 
     /// Keeps a new job, and gives it its number.
@@ -196,6 +181,7 @@ impl Store {
     fn mark(&self, output: &str, is_open: bool) -> Result<()> {
         let mark = UnderWayFile::beside(Path::new(output));
         match is_open {
+            _ if !self.marks => Ok(()),
             true => mark.write(&self.path),
             false if mark.read()?.is_some_and(|known| known.store == self.path) => mark.remove(),
             false => Ok(()),
@@ -316,25 +302,6 @@ impl std::fmt::Debug for Store {
 #[must_use = "dropped, another process may work on the job"]
 pub struct Lease(#[expect(dead_code, reason = "the lock ends when the file is closed")] File);
 
-fn migrate(db: &mut Connection) -> Result<()> {
-    let behavior = rusqlite::TransactionBehavior::Immediate;
-    let transaction = db.transaction_with_behavior(behavior).map_err(failed)?;
-    let version: i64 =
-        transaction.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
-    let known = MIGRATIONS.len() as i64;
-    if version > known {
-        let message = format!(
-            "it was made by a newer version of this program (format {version}, known is {known})"
-        );
-        return Err(Error::invalid("store", message));
-    }
-    for step in &MIGRATIONS[version as usize..] {
-        transaction.execute_batch(step).map_err(failed)?;
-    }
-    transaction.execute_batch(&format!("PRAGMA user_version = {known}")).map_err(failed)?;
-    transaction.commit().map_err(failed)
-}
-
 fn save(t: &Transaction<'_>, job: &Job) -> Result<()> {
     t.execute(
         "UPDATE jobs SET output = ?2, is_over = ?3, data = ?4 WHERE id = ?1",
@@ -390,8 +357,4 @@ fn collect<T: serde::de::DeserializeOwned>(
         })
     })?;
     rows.collect()
-}
-
-fn failed(e: rusqlite::Error) -> Error {
-    Error::invalid("store", e.to_string())
 }

@@ -7,7 +7,7 @@ use crate::failure::{self, Failure};
 use crate::progress::Progress;
 use crate::run::Job;
 use crate::{batch_steps, machine, plan, requests, run, table};
-use openai_bulk::batch::{Batches, Store};
+use openai_bulk::batch::Batches;
 use openai_bulk::bulk::{Snapshot, Status, journal};
 use openai_bulk::config::Config;
 use openai_bulk::hybrid::{AutoProgress, AutoRun, AutoSummary, Followed, Measured, Stage};
@@ -65,12 +65,8 @@ pub fn by_plan(
 /// `run --mode auto`.
 pub fn run(job: &Job<'_>) -> Result<AutoSummary, Failure> {
     let Job { args, client, .. } = job;
-    // The batches of a simulator in this process are gone with it: no other run goes on with them.
-    let passing = (args.sending.simulate && args.ways.store.is_none()).then(Passing::new);
-    let batches = match &passing {
-        Some(passing) => client.batches(Store::in_memory(&passing.0)?)?,
-        None => batch_steps::open(client, args.ways.store.as_deref())?,
-    };
+    let passing = Passing::of(args);
+    let batches = batch_steps::open_for(job, passing.as_ref())?;
     machine::survive_file_limits();
     let files = (job.input, job.output);
     let by_plan = by_plan(args, files, batches, client.config(), job.format.clone())
@@ -151,10 +147,12 @@ fn counted(count: u64, one: &str, many: &str) -> String {
 pub fn end(args: &Run, summary: &AutoSummary) -> ExitCode {
     if summary.run.status == Status::Interrupted {
         let left = counted(summary.run.rows.not_sent, "row is", "rows are");
-        eprintln!(
-            "interrupted: {left} not done; batches go on at the server; the same command goes on \
-             with the plan and its deadline"
-        );
+        let batches = if Passing::is_for(args) {
+            batch_steps::GONE
+        } else {
+            "batches go on at the server; the same command goes on with the plan and its deadline"
+        };
+        eprintln!("interrupted: {left} not done; {batches}");
         return ExitCode::from(failure::INTERRUPTED);
     }
     run::end(args, &summary.run)
@@ -212,6 +210,16 @@ fn followed(plan: &Followed, measured: &Measured) -> Vec<(&'static str, String)>
 pub struct Passing(pub PathBuf);
 
 impl Passing {
+    /// Whether the batches of a run are gone with this process, as its simulator is.
+    pub fn is_for(args: &Run) -> bool {
+        args.sending.simulate && args.ways.store.is_none()
+    }
+
+    /// The folder of such batches.
+    pub fn of(args: &Run) -> Option<Passing> {
+        Passing::is_for(args).then(Passing::new)
+    }
+
     pub fn new() -> Passing {
         Passing(std::env::temp_dir().join(format!("openai-bulk-{}.files", std::process::id())))
     }

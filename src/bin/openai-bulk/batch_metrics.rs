@@ -27,7 +27,7 @@ impl BatchMetrics {
         summary.rows.done_before = now.done_before;
         (summary.rows.succeeded, summary.rows.failed) = (now.succeeded, now.failed);
         summary.wall_seconds = now.elapsed.as_secs_f64();
-        let mut metrics = Metrics::new().summary(&summary);
+        let mut metrics = Metrics::new().summary(&summary).going_on();
         parts(&mut metrics, now.parts.iter().map(|part| part.state));
         // After the first time nothing of it fails.
         let _ = self.0.write(&metrics, now.elapsed);

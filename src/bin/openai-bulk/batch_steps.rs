@@ -1,11 +1,12 @@
 //! `openai-bulk batch`, and `run --mode batch`.
 
 use crate::args::{BatchCommand, BatchSteps, Fsync, Mode, Run};
+use crate::auto::{self, Passing};
 use crate::batch_metrics::BatchMetrics;
 use crate::failure::{self, Failure};
 use crate::requests::{aligned, print};
 use crate::run::Sent;
-use crate::{auto, run, settings, signals, table};
+use crate::{run, settings, signals, table};
 use openai_bulk::batch::{
     BatchProgress, BatchRun, BatchSummary, Batches, Job, Part, PartProgress, State, Store,
 };
@@ -17,6 +18,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+/// What becomes of batches at a simulator in this process.
+pub const GONE: &str =
+    "the simulator's batches are gone with it; the same command sends what is missing";
 /// Time between two lines that tell how batches get on.
 const PLAIN: Duration = Duration::from_secs(60);
 
@@ -27,6 +31,14 @@ pub fn open(client: &Client, store: Option<&Path>) -> Result<Batches, Failure> {
         None => client.config().find_batch_store()?,
     };
     Ok(client.batches(Store::open(path)?)?)
+}
+
+/// The same for a run. The batches of a simulator in this process are gone with it.
+pub fn open_for(job: &run::Job<'_>, passing: Option<&Passing>) -> Result<Batches, Failure> {
+    match passing {
+        Some(passing) => Ok(job.client.batches(Store::passing(&passing.0)?)?),
+        None => open(job.client, job.args.ways.store.as_deref()),
+    }
 }
 
 /// A run by batches with the arguments of any run.
@@ -57,7 +69,8 @@ pub fn first(job: &run::Job<'_>) -> Result<Option<Sent>, Failure> {
 /// `--mode batch`; gives what was done, unless what is left is to be sent live.
 fn run(job: &run::Job<'_>) -> Result<Option<BatchSummary>, Failure> {
     let args = job.args;
-    let batches = open(job.client, args.ways.store.as_deref())?;
+    let passing = Passing::of(args);
+    let batches = open_for(job, passing.as_ref())?;
     let mut lines = Lines::new(args.talk.quiet);
     let mut metrics = args.writing.metrics_file.as_deref().map(BatchMetrics::start).transpose()?;
     let summary =
@@ -85,7 +98,12 @@ fn run(job: &run::Job<'_>) -> Result<Option<BatchSummary>, Failure> {
 /// Says how a run by batches ended, and gives its exit code.
 pub fn end(args: &Run, summary: &BatchSummary) -> ExitCode {
     if summary.run.status == Status::Interrupted {
-        eprintln!("interrupted: batches go on at the server; the same command fetches them");
+        let batches = if Passing::is_for(args) {
+            GONE
+        } else {
+            "batches go on at the server; the same command fetches them"
+        };
+        eprintln!("interrupted: {batches}");
         return ExitCode::from(failure::INTERRUPTED);
     }
     run::end(args, &summary.run)

@@ -1,6 +1,6 @@
 //! The files of a command: none is written over another one that it reads or writes.
 
-use crate::args::{BatchCommand, Cli, Command, Eval, Run, Writing};
+use crate::args::{BatchCommand, Cli, Command, Eval, Run, Sending, Ways, Writing};
 use crate::failure::Failure;
 use openai_bulk::bulk::journal::same_file;
 use openai_bulk::eval::files_beside;
@@ -26,6 +26,7 @@ pub fn check(cli: &Cli) -> Result<(), Failure> {
             if let BatchCommand::Submit { input, output, .. } = &steps.command {
                 paths.keep("the input", [input]);
                 paths.keep("the output", [output]);
+                paths.write("--store", &steps.store);
             }
         }
         Command::Estimate(args) => {
@@ -50,6 +51,7 @@ impl Paths {
         self.keep("the input", [&args.input]);
         self.keep("the output", [&args.output]);
         self.keep("the file of --replay", &args.sending.simulator.replay);
+        self.of_kept(&args.ways, &args.sending);
         self.of_writing(&args.writing);
     }
 
@@ -59,7 +61,14 @@ impl Paths {
         self.keep("the file of --replay", &args.sending.simulator.replay);
         self.write("-o", [&args.output]);
         self.write("--inspect", &args.inspect);
+        self.of_kept(&args.ways, &args.sending);
         self.of_writing(&args.writing);
+    }
+
+    /// Files that are kept between runs. They are checked as such; another file must not be one.
+    fn of_kept(&mut self, ways: &Ways, sending: &Sending) {
+        self.write("--store", &ways.store);
+        self.write("--cache-file", &sending.caching.cache_file);
     }
 
     fn of_writing(&mut self, writing: &Writing) {

@@ -12,6 +12,7 @@ use openai_bulk::hybrid::{
     ASSUMED_REQUESTS_PER_MINUTE, Alternative, AutoRun, BatchTime, Plan, Reason, Share, Verdict,
     WhyNot,
 };
+use openai_bulk::usage::Money;
 use openai_bulk::wire::row::Format;
 use openai_bulk::{Client, Error};
 use std::fmt::Write;
@@ -105,22 +106,28 @@ pub fn brief(plan: &Plan) -> String {
 
 /// The whole plan, for people.
 fn text(plan: &Plan) -> String {
-    let mut text = format!("{}\n\n", heading(plan));
+    let mut text = format!("{}\n", heading(plan));
+    if plan.live_rows() + plan.batch_rows() + plan.under_way == 0 {
+        return text;
+    }
+    text.push('\n');
     let mut facts = Vec::new();
-    if let Some(deadline) = plan.deadline_seconds {
-        facts.push(("deadline", format!("{} from now", time(deadline))));
+    match plan.deadline_seconds {
+        Some(0.0) => facts.push(("deadline", "it has passed".into())),
+        Some(deadline) => facts.push(("deadline", format!("{} from now", time(deadline)))),
+        None => {}
     }
     if let Some(cap) = plan.cap {
-        facts.push(("cap", cap.to_string()));
+        facts.push(("cap", format!("{cap} may still be spent")));
     }
     if plan.under_way > 0 {
-        facts.push(("under way", format!("{} rows in batches, which stay there", plan.under_way)));
+        facts.push(("under way", format!("{} in batches, which stay there", rows(plan.under_way))));
     }
     if let Some(ago) = plan.begun_seconds_ago {
         let ago = time(ago);
         facts.push(("begun", format!("{ago} ago: a run goes on with the plan of then")));
     }
-    facts.push(("verdict", verdict(plan).into()));
+    facts.push(("verdict", verdict(plan)));
     for (name, value) in facts {
         let _ = writeln!(text, "{name:<12}{value}");
     }
@@ -153,22 +160,40 @@ fn text(plan: &Plan) -> String {
 fn heading(plan: &Plan) -> String {
     let way = match (plan.live_rows(), plan.batch_rows()) {
         (0, 0) => return "nothing is to be sent".into(),
+        (1, 0) => "the only row now".into(),
         (live, 0) => format!("all {live} rows now"),
+        (0, 1) => "the only row by batch".into(),
         (0, batch) => format!("all {batch} rows by batch"),
-        (live, batch) => format!("{live} rows now, {batch} by batch"),
+        (live, batch) => format!("{} now, {batch} by batch", rows(live)),
     };
     let cost = plan.cost.map_or("at a cost that is not known".into(), |cost| format!("for {cost}"));
     format!("{way}, {cost}, done in about {}", time(plan.seconds))
 }
 
-fn verdict(plan: &Plan) -> &'static str {
-    match plan.verdict {
-        Verdict::Guarded if plan.deadline_seconds.is_none() => "no deadline: as cheap as can be",
-        Verdict::Guarded => "in time, also if batches do nothing: the rest then goes live",
-        Verdict::InTime => "in time if batches are as expected; too late to send their rows live",
-        Verdict::Late => "nothing is in time: this is the soonest",
-        _ => "the cap is too small even for the cheapest way: it will end the run",
-    }
+fn rows(count: u64) -> String {
+    format!("{count} {}", if count == 1 { "row" } else { "rows" })
+}
+
+fn verdict(plan: &Plan) -> String {
+    let text = match (plan.verdict, plan.deadline_seconds) {
+        (Verdict::Guarded, None) => "no deadline: as cheap as can be",
+        (Verdict::Guarded, _) if plan.batch_rows() == 0 => "in time",
+        (Verdict::Guarded, _) => "in time, also if batches do nothing: the rest then goes live",
+        (Verdict::InTime, _) => {
+            "in time if batches are as expected; too late to send their rows live"
+        }
+        (Verdict::Late, deadline) => {
+            let late = time(plan.seconds - deadline.unwrap_or(0.0));
+            let is_capped = |reason: &Reason| matches!(reason, Reason::CapAllowsOnly { .. });
+            let is_capped = plan.shares.iter().any(|share| share.reasons.iter().any(is_capped));
+            return match is_capped {
+                true => format!("{late} late: the cap allows no way that is in time"),
+                false => format!("nothing is in time: this is the soonest, {late} late"),
+            };
+        }
+        _ => "the cap is too small even for the cheapest way: the run will end at it",
+    };
+    text.into()
 }
 
 fn alternatives(plan: &Plan) -> String {
@@ -180,7 +205,7 @@ fn alternatives(plan: &Plan) -> String {
             each.batch_rows.to_string(),
             each.cost.map_or("unknown".into(), |cost| cost.to_string()),
             time(each.seconds),
-            format!("  {}", why_not(each)),
+            format!("  {}", why_not(each, plan.cost)),
         ]);
     }
     let width = lines.iter().map(|line| line[5].chars().count()).max().unwrap_or(0);
@@ -189,7 +214,7 @@ fn alternatives(plan: &Plan) -> String {
     aligned(&lines, 1)
 }
 
-fn why_not(each: &Alternative) -> String {
+fn why_not(each: &Alternative, cost: Option<Money>) -> String {
     match each.why_not {
         None if each.name == "chosen" => String::new(),
         None => "the same".into(),
@@ -197,6 +222,7 @@ fn why_not(each: &Alternative) -> String {
         Some(WhyNot::NoTimeForTheRest) => "no time left if batches miss it".into(),
         Some(WhyNot::Dearer { by }) => format!("{by} more"),
         Some(WhyNot::OverCap) => "more than the cap".into(),
+        Some(WhyNot::Slower { seconds }) if each.cost < cost => format!("{} longer", time(seconds)),
         Some(WhyNot::Slower { seconds }) => format!("{} longer, and no cheaper", time(seconds)),
         Some(WhyNot::NotWorthwhile) => "too few rows, or no batches".into(),
         Some(_) => String::new(),
@@ -207,31 +233,38 @@ fn why_not(each: &Alternative) -> String {
 fn because(share: &Share) -> Vec<String> {
     let one = |reason: &Reason| match *reason {
         Reason::Cheaper { saved } => format!("batches save {saved}"),
-        Reason::TooFewRows { rows, least } => {
-            format!("{rows} rows are too few for a batch (OPENAI_AUTO_BATCH_ROWS: {least})")
-        }
+        Reason::TooFewRows { rows: count, least } => format!(
+            "{} {} too few for a batch (OPENAI_AUTO_BATCH_ROWS: {least})",
+            rows(count),
+            if count == 1 { "is" } else { "are" }
+        ),
         Reason::NoBatches => "the endpoint takes no batches".into(),
         Reason::NoSaving => "batches are not cheaper".into(),
         Reason::PriceUnknown => "a price is not known, so no saving is; --prices FILE tells".into(),
+        Reason::BatchTooLate { expected, deadline, .. } if expected > deadline => {
+            format!("all by batch would take {}, and there are {}", time(expected), time(deadline))
+        }
         Reason::BatchTooLate { expected, deadline, kept } => format!(
-            "batches end in {}; of {}, {} are kept to send the rest live",
+            "batches end in {}, and {} more are kept to send their rows live: too late for {}",
             time(expected),
-            time(deadline),
-            time(kept)
+            time(kept),
+            time(deadline)
         ),
         Reason::QueueRoom { room, needed } => {
-            format!("the server's queue has room for {room} of {needed} tokens in time")
+            format!("the server's queue takes {room} of {needed} tokens now, and more too late")
         }
         Reason::DeadlineAllows { rows } => {
-            format!("no more than {rows} could still go live in time if batches miss it")
+            format!("no more than {rows} by batch could still go live in time if batches miss it")
         }
         Reason::LiveTooLate { expected, deadline } => {
-            format!("all live would take {} of {}", time(expected), time(deadline))
+            format!("all live would take {}, and there are {}", time(expected), time(deadline))
         }
-        Reason::CapAllowsOnly { cap, otherwise } => {
-            format!("the cap of {cap} allows no dearer way; without it: {otherwise}, and sooner")
+        Reason::CapAllowsOnly { cap, otherwise } => format!(
+            "{cap} allow no dearer way; without the cap, {otherwise} for all rows are surer in time"
+        ),
+        Reason::NothingInTime { deadline } => {
+            format!("no way is done in {}: the soonest is taken", time(deadline))
         }
-        Reason::NothingInTime { deadline } => format!("nothing is done in {}", time(deadline)),
         _ => String::new(),
     };
     share.reasons.iter().map(one).collect()

@@ -2,12 +2,14 @@
 //!
 //! - `flow` - every state, in virtual time.
 //! - `refused` - every error of an input, and files that are odd.
+//! - `doubt` - a server whose word cannot be taken.
 //! - `queue` - the server's limit of enqueued tokens.
 //! - `crash` - real processes that are killed before and after each step.
 //! - `money` - caps over batches and live requests, and what is under way beside an output.
 //! - `large` - a hundred thousand rows, and a day of waiting.
 
 mod crash;
+mod doubt;
 mod flow;
 mod large;
 mod money;

@@ -33,7 +33,9 @@ pub use eval::{Compare, Eval, Judge, Question, ScorerName, Shape};
 pub use plan::Plan;
 pub use report::Report;
 pub use run::Run;
-pub use shared::{Connection, Files, Fsync, Mode, Rates, Requests, Sending, Spending, Writing};
+pub use shared::{
+    Connection, Files, Fsync, Mode, Rates, Requests, Sending, Spending, Ways, Writing,
+};
 pub use simulate::{Simulate, SimulatorArgs};
 pub use tokens::{Kind, Tokens};
 
