@@ -310,9 +310,10 @@ fn limits(config: &Config) -> Limits {
         breaker: breaker::Rules {
             failure_share: config.get_circuit_failure_share(),
             min_calls: config.get_circuit_min_calls(),
+            patience: config.get_circuit_patience(),
+            first_patience: config.get_circuit_first_patience(),
             ..breaker::Rules::default()
         },
-        patience: config.get_circuit_patience(),
     }
 }
 

@@ -72,6 +72,10 @@ pub fn about_stop(reason: &str) -> Option<String> {
         () if has(&["answered 401", "answered 403"]) => {
             "`openai-bulk doctor` looks at the key, where it came from, and what it may do"
         }
+        () if has(&["could not be reached"]) => {
+            "look at the address (--base-url or OPENAI_BASE_URL) and whether the server runs; where it \
+             starts slowly, set OPENAI_CIRCUIT_FIRST_PATIENCE"
+        }
         () if has(&["out of order"]) => {
             "try again later; `openai-bulk doctor` tells whether the server answers"
         }
@@ -146,6 +150,7 @@ mod tests {
             ("the server answered 429 (insufficient_quota): x", "billing"),
             ("the server answered 401 (invalid_api_key): x", "doctor"),
             ("the server has been out of order for 300s; last seen: x", "later"),
+            ("the server could not be reached even once for 20s; last seen: x", "--base-url"),
         ] {
             assert!(about_stop(reason).unwrap().contains(part), "{reason}");
         }
