@@ -24,6 +24,8 @@ use std::path::{Path, PathBuf};
 pub struct Report {
     pub(super) title: Option<String>,
     pub(super) told: Option<Told>,
+    /// The run that asked a grader, of an evaluation that has one.
+    pub(super) grading: Option<Told>,
     pub(super) rows: Option<Rows>,
     pub(super) score: Option<Score>,
     sources: Vec<PathBuf>,
@@ -68,6 +70,8 @@ impl Report {
         }
         self.score = score.or(self.score.take());
         if is_run {
+            let grading = all.get("rounds").and_then(|rounds| rounds.get(1));
+            self.grading = grading.map(|grading| Told::read(grading.clone())).transpose()?;
             self.told = Some(Told::read(run.clone())?);
         }
         Ok(())

@@ -60,6 +60,8 @@ fn sections(report: &Report) -> Vec<(&'static str, Option<String>)> {
         ("Changes of limits", told.and_then(limits::changes)),
         ("Batches", told.and_then(|told| limits::batches(&told.parts))),
         ("Cost", told.and_then(|told| money::section(&told.run))),
+        ("Grading", report.grading.as_ref().map(grading)),
+        ("Cost of grading", report.grading.as_ref().and_then(|told| money::section(&told.run))),
         ("Failed rows", rows.and_then(failures::failed)),
         ("Slowest rows", rows.and_then(failures::slowest)),
     ]
@@ -71,6 +73,10 @@ fn subtitle(report: &Report) -> String {
         let of = if report.rows.is_some() { "From the output alone" } else { "Of an evaluation" };
         return format!("<p class=\"sub\">{of}</p>");
     };
+    ended(told)
+}
+
+fn ended(told: &Told) -> String {
     let (class, text) = match told.status.as_str() {
         "finished" if told.run.rows.failed > 0 => ("warn", "Finished, some rows failed".to_owned()),
         "finished" => ("good", "Finished".to_owned()),
@@ -107,7 +113,12 @@ fn figures(report: &Report) -> String {
         all.push(Figure { name: "Score", value, note, class: "" });
     }
     match (&report.told, &report.rows) {
-        (Some(told), _) => of_summary(told, &mut all),
+        (Some(told), _) => {
+            of_summary(told, &mut all);
+            if let Some(grading) = &report.grading {
+                all.push(Figure { name: "Cost of grading", ..cost(&grading.run) });
+            }
+        }
         (None, Some(rows)) => {
             let lines = rows.lines();
             all.push(Figure {
@@ -120,6 +131,17 @@ fn figures(report: &Report) -> String {
         }
         (None, None) => {}
     }
+    listed(all)
+}
+
+/// How the run went that asked a grader.
+fn grading(told: &Told) -> String {
+    let mut all = Vec::new();
+    of_summary(told, &mut all);
+    format!("<div class=\"full\">{}{}</div>", ended(told), listed(all))
+}
+
+fn listed(all: Vec<Figure>) -> String {
     let mut out = String::from("<dl class=\"figures\">");
     for Figure { name, value, note, class } in all {
         let _ = write!(
