@@ -7,7 +7,7 @@ use super::plan::{Asked, Requests};
 use super::report::{Report, Score};
 use super::results::Results;
 use crate::bulk::{Status, Summary};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::SystemTime;
@@ -125,7 +125,8 @@ impl Log<'_> {
         if let Some(answer) = &result.answer {
             let message = json!({"role": "assistant", "content": answer, "source": "generate"});
             messages.push(message.clone());
-            output["choices"] = json!([{"message": message, "stop_reason": "stop"}]);
+            let reason = stop_reason(result.finish_reason.as_deref());
+            output["choices"] = json!([{"message": message, "stop_reason": reason}]);
             output["usage"] = json!({
                 "input_tokens": result.input_tokens,
                 "output_tokens": result.output_tokens,
@@ -163,6 +164,30 @@ impl Log<'_> {
         }
         sample
     }
+}
+
+/// Why an answer ended, in Inspect's words.
+fn stop_reason(reason: Option<&str>) -> &'static str {
+    match reason {
+        None | Some("stop") => "stop",
+        Some("length") => "max_tokens",
+        Some("tool_calls") => "tool_calls",
+        Some("content_filter" | "refusal") => "content_filter",
+        Some(_) => "unknown",
+    }
+}
+
+/// Refuses a name that promises another format than the one that is written.
+pub(super) fn check(path: &Path) -> Result<()> {
+    if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("eval")) {
+        let message = format!(
+            "{} would be no .eval archive but JSON: give it a name that ends in .json; `inspect log \
+             convert` makes the other of it",
+            path.display()
+        );
+        return Err(Error::invalid("inspect", message));
+    }
+    Ok(())
 }
 
 /// A verdict as Inspect writes it.
