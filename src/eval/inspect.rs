@@ -8,7 +8,8 @@ use super::report::{Report, Score};
 use super::results::Results;
 use crate::bulk::{Status, Summary};
 use crate::error::{Error, Result};
-use serde_json::{Value, json};
+use crate::wire::row::id_hash;
+use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -56,17 +57,21 @@ impl Log<'_> {
         let name = self.dataset.path().file_stem().unwrap_or_default().to_string_lossy();
         let name = name.split('.').next().unwrap_or("dataset").to_owned();
         let date = iso(self.date);
+        let id = format!("{:016x}", id_hash(&format!("{name} {model} {date}")));
         let all = &self.report.overall;
         let (status, error) = match self.summary.status {
             Status::Finished => ("success", Value::Null),
             Status::Interrupted | Status::Capped => ("cancelled", Value::Null),
             _ => ("error", fault(self.summary.stopped_by.as_deref().unwrap_or_default())),
         };
-        json!({
+        let mut head = json!({
             "version": 2,
             "status": status,
-            "error": error,
+            "plan": {"name": "plan", "steps": []},
             "eval": {
+                "eval_id": id,
+                "run_id": id,
+                "task_id": id,
                 "created": date,
                 "task": name,
                 "model": model,
@@ -93,7 +98,12 @@ impl Log<'_> {
                         self.report.input_tokens.saturating_add(self.report.output_tokens),
                 }},
             },
-        })
+        });
+        // Inspect reads the whole log with an error of null, but not its head alone.
+        if !error.is_null() {
+            head["error"] = error;
+        }
+        head
     }
 
     /// The scores of all samples, and those of each group.
@@ -104,18 +114,19 @@ impl Log<'_> {
     }
 
     fn score(&self, name: &str, score: &Score) -> Value {
-        let of =
-            |name: &str, value: Option<f64>| json!({"name": name, "value": value.unwrap_or(0.0)});
         let mean = if score.is_binary { "accuracy" } else { "mean" };
+        // Where nothing was scored there is no number, and 0 would be one.
+        let known = [(mean, score.mean), ("stderr", score.standard_error)].into_iter();
+        let known = known.filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        let metrics: Map<_, _> = known
+            .map(|(name, value)| (name.clone(), json!({"name": name, "value": value})))
+            .collect();
         json!({
             "name": name,
             "scorer": self.report.scorer,
             "scored_samples": score.scored,
             "unscored_samples": score.errors + score.missing,
-            "metrics": {
-                mean: of(mean, score.mean),
-                "stderr": of("stderr", score.standard_error),
-            },
+            "metrics": metrics,
         })
     }
 

@@ -47,7 +47,7 @@ impl Report {
         for (k, chance) in &self.pass_at {
             let samples = self.pass_at_samples.get(k).copied().unwrap_or(self.overall.samples);
             let over = match samples < self.overall.samples {
-                true => format!(", of the {samples} samples with {k} scored answers"),
+                true => format!(", of {samples} samples with as many scored answers"),
                 false => String::new(),
             };
             writeln!(f, "{:<18}{:.2} %{over}", format!("pass@{k}"), chance * 100.0)?;

@@ -331,7 +331,10 @@ mod tests {
         }
         let text = tally.finish(&Scorer::exact(), 2, 0).to_string();
         assert!(text.contains("pass@1            75.00 %\n"), "{text}");
-        assert!(text.contains("pass@2            100.00 %, of the 1 samples with 2"), "{text}");
+        assert!(
+            text.contains("pass@2            100.00 %, of 1 samples with as many scored answers"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -58,6 +58,10 @@ fn about_setting(what: &str, message: &str) -> Option<String> {
         what if what.starts_with("OPENAI_") || what.starts_with("AZURE_OPENAI_") => {
             Some("`openai-bulk config --all` has every setting".into())
         }
+        _ if message.contains(".grading.jsonl has the answer to") => Some(
+            "remove that file to let another grader judge: --fresh would ask for the answers again too"
+                .into(),
+        ),
         _ => None,
     }
 }
@@ -131,6 +135,7 @@ mod tests {
             (setting("OPENAI_TIMEOUT", "no"), "config --all"),
             (setting("output", "the folder a/b does not exist"), "mkdir -p a/b"),
             (setting("job", "there is no job `x`"), "batch list"),
+            (setting("line 1", "... o.grading.jsonl has the answer to; ..."), "remove that file"),
         ] {
             let told = advice(&failure).unwrap_or_default();
             assert!(told.contains(part), "{failure}: {told:?}");

@@ -345,6 +345,8 @@ fn the_log_has_the_shape_that_inspect_reads() {
     job(&folder, &simulator).args(["--inspect", "log.json"]).run().ended(3);
     let log: Value = serde_json::from_str(&folder.read("log.json")).unwrap();
     assert_eq!((&log["version"], &log["status"]), (&json!(2), &json!("success")));
+    // Without these, Inspect reads the whole log, but not its head alone, as `inspect log list` does.
+    assert!(log.get("error").is_none() && log["plan"]["steps"].is_array());
     let samples = log["samples"].as_array().unwrap();
     let of =
         |value: &str| samples.iter().filter(|one| one["scores"]["gsm8k"]["value"] == value).count();
@@ -362,6 +364,7 @@ fn the_log_has_the_shape_that_inspect_reads() {
 fn read_by_inspect(folder: &Folder, right: usize) {
     let python = std::env::var("INSPECT_PYTHON").unwrap_or("python3".into());
     let script = "import sys; from inspect_ai.log import read_eval_log as r; l = r(sys.argv[1]); \
+        h = r(sys.argv[1], header_only=True); assert h.results == l.results; \
         c = sum(s.scores['gsm8k'].value == 'C' for s in l.samples if s.scores); \
         e = sum(s.error is not None for s in l.samples); print(l.status, len(l.samples), c, e)";
     let is_there = Command::new(&python).args(["-c", "import inspect_ai"]).output();
@@ -462,4 +465,7 @@ fn a_grader_that_is_down_leaves_the_answers_their_price_and_no_verdict() {
     let run = graded().run().ended(3);
     assert!(run.stdout.contains("4 of 4, not counted as wrong: 4 grader"), "{}", run.stdout);
     assert_eq!(simulator.received().len(), 12, "a grader that failed is asked again");
+    let other = graded().args(["--grader-template", "Is {answer} right?"]).run().ended(1);
+    other.said(&["out.jsonl.grading.jsonl", "remove that file to let another grader judge"]);
+    assert_eq!(simulator.received().len(), 12, "no verdict of one grader is taken for another's");
 }
