@@ -129,9 +129,8 @@ impl Group {
         self.score.mean = mean(&self.questions);
         self.score.standard_error = standard_error(&self.questions);
         let scored = self.questions.iter().filter(|one| one.scored > 0).count();
-        let is_extreme = self.score.is_binary && scored > 0;
         self.score.interval = match self.score.mean {
-            Some(mean) if is_extreme && (mean == 0.0 || mean == 1.0) => {
+            Some(mean) if self.score.is_binary && (mean == 0.0 || mean == 1.0) => {
                 Some(of_extreme(scored, mean == 1.0))
             }
             _ => bootstrap(&self.questions, seed),

@@ -173,6 +173,10 @@ mod tests {
         ] {
             assert_eq!(is_right(rule, answer, targets, &[]), wanted, "{rule:?} {answer:?}");
         }
+    }
+
+    #[test]
+    fn several_right_choices_must_all_be_named() {
         assert!(is_right(&Rule::Choice, "The answer is B.", &["B"], &["x", "y"]));
         assert!(!is_right(&Rule::Choice, "The answer is C.", &["C"], &["x", "y"]));
         assert!(is_right(&Rule::Choice, "b", &["B"], &["x", "y"]));
@@ -191,7 +195,11 @@ mod tests {
                 "{answer}"
             );
         }
-        let either = pattern("x=([0-9]+)|y=([0-9]+)");
+    }
+
+    #[test]
+    fn a_pattern_takes_the_first_group_that_takes_part() {
+        let either = Rule::pattern("x=([0-9]+)|y=([0-9]+)").unwrap();
         assert!(is_right(&either, "y=7", &["7"], &[]));
         assert!(Rule::pattern("(").is_err());
     }
