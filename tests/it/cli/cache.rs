@@ -168,6 +168,23 @@ fn a_full_disk_turns_the_cache_off_and_fails_nothing() {
 }
 
 #[test]
+fn a_cache_is_no_other_file_of_the_run() {
+    let (folder, simulator) = (Folder::new(), simulator());
+    folder.write("in.jsonl", chats(3));
+    for (file, what) in [
+        ("in.jsonl", "that is the input too"),
+        ("one.jsonl", "that is the output too"),
+        ("s.json", "that is --cache-file too"),
+    ] {
+        let args = ["run", "in.jsonl", "-o", "one.jsonl", "--summary", "s.json", "--cache"];
+        let run = folder.program().args(args).args(["--cache-file", file]);
+        run.to(&simulator.base_url()).run().ended(2).said(&[what]);
+    }
+    assert_eq!(folder.read("in.jsonl"), chats(3));
+    assert!(!folder.path("one.jsonl").exists() && !folder.path("s.json").exists());
+}
+
+#[test]
 fn what_is_kept_is_told_and_removed() {
     let (folder, simulator) = (Folder::new(), simulator());
     assert_eq!(stats(&folder)["answers"], 0);
