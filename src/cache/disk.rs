@@ -186,6 +186,14 @@ impl Disk {
         Ok(Some(entry))
     }
 
+    /// Whether there is an answer under `key` that was stored at `oldest` or later; it is not read.
+    pub(super) fn has(&self, key: &Key, oldest: SystemTime) -> std::result::Result<bool, Trouble> {
+        let db = self.reader.lock();
+        let mut statement =
+            db.prepare_cached("SELECT 1 FROM answers WHERE key = ?1 AND stored >= ?2")?;
+        Ok(statement.exists(params![key.bytes(), millis(oldest)])?)
+    }
+
     /// Remembers that an answer was used, and writes it down with others. Where that cannot be, the
     /// answer is there all the same.
     fn use_later(&self, id: i64, now: i64) {
