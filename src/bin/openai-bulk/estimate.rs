@@ -276,6 +276,15 @@ fn notes(estimate: &Estimate) -> Vec<String> {
             told.join(", ")
         ));
     }
+    notes.push(time_note(estimate));
+    let prices = &estimate.prices;
+    let as_of = prices.as_of.as_deref().unwrap_or("an unknown day");
+    notes.push(format!("prices: as of {as_of}; {}", prices.sources.join("; ")));
+    notes
+}
+
+/// By which limits the times are told.
+fn time_note(estimate: &Estimate) -> String {
     let limits = [
         (estimate.requests_per_minute, "requests a minute"),
         (estimate.tokens_per_minute, "tokens a minute"),
@@ -286,15 +295,11 @@ fn notes(estimate: &Estimate) -> Vec<String> {
         .iter()
         .filter_map(|(limit, what)| limit.map(|limit| format!("{limit} {what}")))
         .collect();
-    notes.push(if limits.is_empty() {
+    if limits.is_empty() {
         "time: not known without --requests-per-minute or --tokens-per-minute".into()
     } else {
         format!("time: with expected answers, at {} for each model", limits.join(" and "))
-    });
-    let prices = &estimate.prices;
-    let as_of = prices.as_of.as_deref().unwrap_or("an unknown day");
-    notes.push(format!("prices: as of {as_of}; {}", prices.sources.join("; ")));
-    notes
+    }
 }
 
 fn unpriced(name: &str, cost: &CostRange, rows: u64) -> Option<String> {
