@@ -50,6 +50,7 @@ impl Paths {
         self.keep("the input", [&args.input]);
         self.keep("the output", [&args.output]);
         self.keep("the file of --replay", &args.sending.simulator.replay);
+        self.write("--cache-file", &args.sending.caching.kept.cache_file);
         self.of_writing(&args.writing);
     }
 
@@ -59,6 +60,7 @@ impl Paths {
         self.keep("the file of --replay", &args.sending.simulator.replay);
         self.write("-o", [&args.output]);
         self.write("--inspect", &args.inspect);
+        self.write("--cache-file", &args.sending.caching.kept.cache_file);
         self.of_writing(&args.writing);
     }
 

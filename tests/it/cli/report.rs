@@ -1,6 +1,7 @@
 //! A page about a run.
 
 use crate::program::{Folder, chats, simulator};
+use std::io::Write;
 
 #[test]
 fn a_run_leaves_what_a_page_needs() {
@@ -24,6 +25,12 @@ fn a_run_leaves_what_a_page_needs() {
         assert!(page.contains(part), "`{part}` is not in {page}");
     }
     assert!(!page.contains("question 7?") && !page.contains("<script"));
+    // A page of a packed output is that of the output.
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(folder.read("out.jsonl").as_bytes()).unwrap();
+    std::fs::write(folder.path("out.jsonl.gz"), packed.finish().unwrap()).unwrap();
+    report(&["out.jsonl.gz"]).ended(0);
+    assert!(folder.read("r.html").contains("10 answered"));
     // Each alone says what is missing.
     report(&["out.jsonl"]).ended(0);
     assert!(folder.read("r.html").contains("Without a summary"));

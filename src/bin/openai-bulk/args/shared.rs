@@ -161,7 +161,7 @@ pub struct Sending {
     pub connection: Connection,
 
     /// Answer from a simulator inside this program: no key, no network, no cost
-    #[arg(long, help_heading = "Simulator")]
+    #[arg(long, conflicts_with = "cache", help_heading = "Simulator")]
     pub simulate: bool,
     #[command(flatten)]
     pub simulator: SimulatorArgs,
