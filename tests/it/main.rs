@@ -18,6 +18,7 @@ mod scenario;
 #[cfg(feature = "simulator")]
 mod simulator;
 mod spending;
+mod stream_starts;
 mod streams;
 #[cfg(feature = "schema")]
 mod structured;

@@ -109,7 +109,7 @@ fn tell(args: &Ask, reply: &Response<ChatReply>) -> ExitCode {
             None => eprintln!("tokens unknown: the server told none"),
         }
     }
-    if let Some(refusal) = reply.refusal().filter(|text| !text.is_empty()) {
+    if let Some(refusal) = reply.refusal() {
         eprintln!("the model does not answer: {refusal}");
         return ExitCode::from(SOME_FAILED);
     }
