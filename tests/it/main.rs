@@ -15,6 +15,8 @@ mod official_client;
 #[cfg(feature = "cli")]
 mod program;
 mod scenario;
+#[cfg(feature = "schema")]
+mod schema_shapes;
 #[cfg(feature = "simulator")]
 mod simulator;
 mod spending;
