@@ -36,6 +36,8 @@ pub(super) struct Source {
     pieces: Box<dyn Pieces>,
     decoder: Decoder,
     assembly: Assembly,
+    /// What came first, to be judged if no part of a reply follows.
+    beginning: Vec<u8>,
 }
 
 /// Sends a request and waits until it is known how the server answers.
@@ -73,8 +75,10 @@ fn begin(dispatcher: &Dispatcher, exchange: &Exchange<'_>) -> Result<Opened, Tra
         pieces: incoming.pieces,
         decoder: Decoder::new(LARGEST),
         assembly: Assembly::new(),
+        beginning: Vec::new(),
     };
     source.decode(&body)?;
+    source.beginning = body;
     Ok(Opened::Events(Box::new(source)))
 }
 
@@ -191,7 +195,7 @@ impl Source {
             self.assembly.push(&Event { data, ..Event::default() });
         }
         if self.assembly.is_empty() {
-            return Ok(Answer { body: Vec::new(), ..self.answer() });
+            return Ok(Answer { body: std::mem::take(&mut self.beginning), ..self.answer() });
         }
         if self.assembly.is_whole() {
             return Ok(self.answer());

@@ -1,6 +1,7 @@
 //! How streams begin: what says nothing yet, and what servers send that others would not.
 
 use openai_bulk::api::{ChatRequest, ResponseEvent, ResponsesRequest};
+use openai_bulk::bulk::ParSend;
 use openai_bulk::clock::ManualClock;
 use openai_bulk::config::ApiKey;
 use openai_bulk::transport::{Answer, Scripted, StreamScript};
@@ -116,4 +117,25 @@ fn replies_that_are_not_quite_like_the_official_ones_are_read() {
     assert_eq!((reply.refusal(), reply.finish_reason()), (None, None));
     let reply = client.send(&ResponsesRequest::ask("x")).unwrap();
     assert_eq!(reply.output[0].arguments.as_deref(), Some("{\"a\":1}"));
+}
+
+#[test]
+fn a_body_that_is_no_stream_is_told_as_what_it_is() {
+    let server = Scripted::streams([StreamScript::new().piece("upstream connect error")]);
+    let config = Config::new().api_key(ApiKey::new("sk-for-tests").unwrap()).max_retries(0);
+    let client = Client::builder(config).transport(server).clock(ManualClock::new());
+    let error = client.build().unwrap().stream(&ChatRequest::ask("x")).unwrap_err();
+    assert!(error.to_string().contains("not a JSON object"), "{error}");
+}
+
+#[test]
+fn deep_json_fits_on_the_stack_of_a_worker() {
+    // The deepest that is read at all; where serde_json keeps the order of members, it takes more.
+    let deep = format!("{}1{}", "[".repeat(120), "]".repeat(120));
+    let body = format!(r#"{{"error":{{"message":"no","param":{deep}}}}}"#);
+    let server = Scripted::rule(move |_| Ok(Answer::new(400, body.as_str())));
+    let ask = |_: &u32| ChatRequest::ask("x");
+    let told =
+        [0].par_send(client(&server).bulk(), ask).map(|_, reply| reply.unwrap_err().status());
+    assert_eq!(told, [Some(400)]);
 }

@@ -120,6 +120,7 @@ fn tell(args: &Ask, reply: &Response<ChatReply>) -> ExitCode {
         Some(FinishReason::ContentFilter) => {
             eprintln!("note: a filter left out a part of the answer")
         }
+        _ if reply.text().is_empty() => eprintln!("note: the answer is empty"),
         _ => {}
     }
     ExitCode::SUCCESS
