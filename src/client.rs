@@ -76,7 +76,7 @@ impl Client {
     }
 
     /// Sends a request for an answer in the form of a type, such as one of
-    /// [`ChatRequest::structured`].
+    /// [`ChatRequest::structured`](crate::api::ChatRequest::structured).
     #[cfg(feature = "schema")]
     pub fn send_structured<R, T>(
         &self,
