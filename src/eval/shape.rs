@@ -312,7 +312,7 @@ mod tests {
         for (shape, row, wanted) in [
             (
                 Shape::Gsm8k,
-                r#"{"q":"secret","answer":"x"}"#,
+                r#"{"answer":"x","q":"secret"}"#,
                 "there is no text in the field `question`; the row has `answer`, `q`",
             ),
             (Shape::Gsm8k, r#"{"question":"q","answer":"5"}"#, "the field `answer` has no ####"),
