@@ -2,7 +2,7 @@
 
 #[cfg(feature = "schema")]
 use crate::api::schema::{JsonSchema, Structurable, Structured, StructuredRequest};
-use crate::api::{Caller, ChatRequest, Request, Response, Stream, StreamRequest, ToolLoop};
+use crate::api::{Caller, Request, Response, Stream, StreamRequest, ToolLoop, ToolRequest};
 use crate::batch::{Account, BatchOptions, Batches, PartLimits, Store};
 use crate::bulk::Bulk;
 use crate::cache::{Access, Cache, CacheOptions};
@@ -76,7 +76,7 @@ impl Client {
     }
 
     /// Sends a request for an answer in the form of a type, such as one of
-    /// [`ChatRequest::structured`].
+    /// [`ChatRequest::structured`](crate::api::ChatRequest::structured).
     #[cfg(feature = "schema")]
     pub fn send_structured<R, T>(
         &self,
@@ -89,8 +89,8 @@ impl Client {
         self.caller.send_structured(request, &Stop::new())
     }
 
-    /// A chat in which the model may call tools.
-    pub fn tools<'a>(&self, request: ChatRequest) -> ToolLoop<'a> {
+    /// A chat or a response in which the model may call tools.
+    pub fn tools<'a, R: ToolRequest>(&self, request: R) -> ToolLoop<'a, R> {
         ToolLoop::new(self.caller.clone(), request)
     }
 
@@ -310,9 +310,10 @@ fn limits(config: &Config) -> Limits {
         breaker: breaker::Rules {
             failure_share: config.get_circuit_failure_share(),
             min_calls: config.get_circuit_min_calls(),
+            patience: config.get_circuit_patience(),
+            first_patience: config.get_circuit_first_patience(),
             ..breaker::Rules::default()
         },
-        patience: config.get_circuit_patience(),
     }
 }
 

@@ -547,7 +547,10 @@ impl ToolError {
 
 /// A circuit breaker that has been open for too long.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the server has been out of order for {open_for:?}; last seen: {last}")]
+#[error("{} for {open_for:.1?}; last seen: {last}", match was_reached {
+    true => "the server has been out of order",
+    false => "the server could not be reached even once",
+})]
 #[non_exhaustive]
 pub struct CircuitOpen {
     /// How long the circuit has been open.
@@ -556,12 +559,14 @@ pub struct CircuitOpen {
     pub retry_after: Duration,
     /// The failure that was seen last.
     pub last: String,
+    /// Whether any request ever came as far as the server.
+    pub was_reached: bool,
 }
 
 impl CircuitOpen {
     /// A circuit that has been open for `open_for`.
     pub fn new(open_for: Duration, retry_after: Duration, last: impl Into<String>) -> CircuitOpen {
-        CircuitOpen { open_for, retry_after, last: last.into() }
+        CircuitOpen { open_for, retry_after, last: last.into(), was_reached: true }
     }
 }
 

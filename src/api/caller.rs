@@ -175,6 +175,14 @@ impl<T> Response<T> {
         let Response { request_id, limits, cost, facts, .. } = self;
         Response { value, request_id, limits, cost, facts }
     }
+
+    /// The same after a request whose reply was not what was wanted: what both took is told together.
+    #[cfg(feature = "schema")]
+    pub(super) fn after<U>(mut self, earlier: &Response<U>) -> Response<T> {
+        self.cost = self.cost.zip(earlier.cost).map(|(cost, earlier)| cost.plus(&earlier));
+        self.facts = self.facts.after(&earlier.facts);
+        self
+    }
 }
 
 impl<T> Deref for Response<T> {

@@ -1,7 +1,7 @@
 //! `/chat/completions`.
 
 use super::message::{Content, Message, Role};
-use super::open::{Extra, count, or_default, set, text};
+use super::open::{Extra, count, lenient, or_default, set, text};
 use super::usage::Usage;
 use super::{Request, json_body, sealed};
 use crate::error::{Error, Result};
@@ -182,7 +182,7 @@ pub struct ChatReply {
     #[serde(deserialize_with = "or_default")]
     pub choices: Vec<Choice>,
     /// Tokens that it took.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
     /// The tier that is billed.
     #[serde(deserialize_with = "text", skip_serializing_if = "Option::is_none")]
@@ -205,7 +205,7 @@ impl ChatReply {
 
     /// Why the model does not answer, if it says so.
     pub fn refusal(&self) -> Option<&str> {
-        self.message()?.refusal.as_deref()
+        self.message()?.refusal.as_deref().filter(|why| !why.is_empty())
     }
 
     /// Why the first answer ended.
@@ -226,7 +226,7 @@ pub struct Choice {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<Message>,
     /// Why it ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "reason", skip_serializing_if = "Option::is_none")]
     pub finish_reason: Option<FinishReason>,
     /// Other fields.
     #[serde(flatten)]
@@ -248,6 +248,14 @@ pub enum FinishReason {
     ContentFilter,
     /// A reason that this crate does not know.
     Other(String),
+}
+
+/// Why an answer ended; an empty text is no reason.
+pub(super) fn reason<'de, D>(json: D) -> std::result::Result<Option<FinishReason>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    Ok(text(json)?.filter(|name| !name.is_empty()).map(FinishReason::from))
 }
 
 impl From<String> for FinishReason {

@@ -1,8 +1,8 @@
 //! The parts of a streamed chat.
 
-use super::chat::FinishReason;
+use super::chat::{FinishReason, reason};
 use super::message::Role;
-use super::open::{Extra, count, or_default, text};
+use super::open::{Extra, count, json_text, lenient, or_default, text};
 use super::usage::Usage;
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,7 @@ pub struct ChatChunk {
     #[serde(deserialize_with = "or_default")]
     pub choices: Vec<ChunkChoice>,
     /// Tokens that it took, in the last part.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
     /// Other fields.
     #[serde(flatten)]
@@ -48,7 +48,7 @@ pub struct ChunkChoice {
     #[serde(alias = "message", deserialize_with = "or_default")]
     pub delta: Delta,
     /// Why it ended, in its last part.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "reason", skip_serializing_if = "Option::is_none")]
     pub finish_reason: Option<FinishReason>,
     /// Other fields.
     #[serde(flatten)]
@@ -105,6 +105,6 @@ pub struct FunctionDelta {
     #[serde(deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// How the JSON text of its arguments goes on.
-    #[serde(deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "json_text", skip_serializing_if = "Option::is_none")]
     pub arguments: Option<String>,
 }

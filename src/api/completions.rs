@@ -1,7 +1,7 @@
 //! `/completions`, of the models that go on with a text.
 
-use super::chat::FinishReason;
-use super::open::{Extra, count, or_default, set, text};
+use super::chat::{FinishReason, reason};
+use super::open::{Extra, count, lenient, or_default, set, text};
 use super::usage::Usage;
 use super::{Request, json_body, sealed};
 use crate::error::{Error, Result};
@@ -82,7 +82,7 @@ pub struct CompletionsReply {
     #[serde(deserialize_with = "or_default")]
     pub choices: Vec<TextChoice>,
     /// Tokens that it took.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
     /// Other fields.
     #[serde(flatten)]
@@ -108,7 +108,7 @@ pub struct TextChoice {
     #[serde(deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// Why it ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "reason", skip_serializing_if = "Option::is_none")]
     pub finish_reason: Option<FinishReason>,
     /// Other fields.
     #[serde(flatten)]

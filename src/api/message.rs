@@ -1,6 +1,6 @@
 //! Messages of a chat.
 
-use super::open::{Extra, text};
+use super::open::{Extra, json_text, or_default, text};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -55,7 +55,7 @@ impl From<Role> for String {
 #[non_exhaustive]
 pub struct Message {
     /// Who speaks.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub role: Role,
     /// What is said; a model that calls a tool says nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -204,10 +204,16 @@ pub struct ToolCall {
 #[non_exhaustive]
 pub struct FunctionCall {
     /// Its name.
+    #[serde(deserialize_with = "or_default")]
     pub name: String,
     /// Its arguments as JSON text, which the model may have got wrong.
+    #[serde(deserialize_with = "arguments")]
     pub arguments: String,
     /// Other fields.
     #[serde(flatten)]
     pub extra: Extra,
+}
+
+fn arguments<'de, D: serde::Deserializer<'de>>(json: D) -> Result<String, D::Error> {
+    Ok(json_text(json)?.unwrap_or_default())
 }

@@ -6,7 +6,7 @@
 //! - `chat`, `responses`, `embeddings`, `moderations`, `completions`, `models` - one endpoint each.
 //! - `message` - messages of a chat.
 //! - `stream` - replies that are read while they come; `chunk`, `step` - their parts.
-//! - `tool`, `tool_loop` - tools that a model may call.
+//! - `tool`, `tool_loop` - tools that a model may call; `tooled` - requests in which it may.
 //! - `schema` - answers in the form of a Rust type.
 //! - `usage` - tokens of a reply.
 //! - `open` - reading what servers really send.
@@ -30,6 +30,7 @@ pub mod schema;
 mod stream;
 mod tool;
 mod tool_loop;
+mod tooled;
 mod usage;
 
 use crate::error::{Error, Result};
@@ -52,6 +53,7 @@ pub use step::{ResponseDelta, ResponseEvent};
 pub use stream::{ChatStream, CompletionsStream, ResponsesStream, Stream, StreamRequest};
 pub use tool::Tool;
 pub use tool_loop::{ToolEnd, ToolLoop, ToolRun};
+pub use tooled::ToolRequest;
 pub use usage::{TokenDetails, Usage};
 
 mod sealed {

@@ -46,3 +46,12 @@ where
 {
     Ok(serde_json::from_value(Value::deserialize(json)?).ok())
 }
+
+/// Arguments as JSON text; a server that sends the object itself means the same.
+pub(super) fn json_text<'de, D: Deserializer<'de>>(json: D) -> Result<Option<String>, D::Error> {
+    Ok(match Value::deserialize(json)? {
+        Value::Null => None,
+        Value::String(text) => Some(text),
+        other => Some(other.to_string()),
+    })
+}

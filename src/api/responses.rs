@@ -1,6 +1,6 @@
 //! `/responses`.
 
-use super::open::{Extra, count, or_default, set, text};
+use super::open::{Extra, count, json_text, lenient, or_default, set, text};
 use super::usage::Usage;
 use super::{Request, json_body, sealed};
 use crate::error::{Error, Result};
@@ -118,7 +118,7 @@ pub struct ResponsesReply {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub incomplete_details: Option<Value>,
     /// Tokens that it took.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
     /// The tier that is billed.
     #[serde(deserialize_with = "text", skip_serializing_if = "Option::is_none")]
@@ -139,7 +139,7 @@ impl ResponsesReply {
 
     /// Why the model does not answer, if it says so.
     pub fn refusal(&self) -> Option<&str> {
-        self.contents().find_map(|content| content.refusal.as_deref())
+        self.contents().find_map(|content| content.refusal.as_deref()).filter(|why| !why.is_empty())
     }
 
     /// Whether it was cut short: by the limit of tokens or by a filter.
@@ -170,7 +170,7 @@ pub struct OutputItem {
     #[serde(deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The arguments of the call as JSON text.
-    #[serde(deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "json_text", skip_serializing_if = "Option::is_none")]
     pub arguments: Option<String>,
     /// The id that the call's result refers to.
     #[serde(deserialize_with = "text", skip_serializing_if = "Option::is_none")]

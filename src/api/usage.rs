@@ -78,6 +78,39 @@ impl Usage {
         details.and_then(|details| details.reasoning_tokens).unwrap_or(0)
     }
 
+    /// The tokens of both together; of what this crate has no name for, none.
+    pub(super) fn plus(self, other: Option<&Usage>) -> Usage {
+        let Some(other) = other else { return self };
+        let both = |mine: Option<u64>, theirs: Option<u64>| match (mine, theirs) {
+            (Some(mine), Some(theirs)) => Some(mine.saturating_add(theirs)),
+            (mine, theirs) => mine.or(theirs),
+        };
+        let parts = |mine: Option<TokenDetails>, theirs: &Option<TokenDetails>| {
+            let Some(theirs) = theirs else { return mine };
+            let mine = mine.unwrap_or_default();
+            Some(TokenDetails {
+                cached_tokens: both(mine.cached_tokens, theirs.cached_tokens),
+                reasoning_tokens: both(mine.reasoning_tokens, theirs.reasoning_tokens),
+                extra: Extra::new(),
+            })
+        };
+        Usage {
+            prompt_tokens: both(self.prompt_tokens, other.prompt_tokens),
+            completion_tokens: both(self.completion_tokens, other.completion_tokens),
+            input_tokens: both(self.input_tokens, other.input_tokens),
+            output_tokens: both(self.output_tokens, other.output_tokens),
+            total_tokens: both(self.total_tokens, other.total_tokens),
+            prompt_tokens_details: parts(self.prompt_tokens_details, &other.prompt_tokens_details),
+            completion_tokens_details: parts(
+                self.completion_tokens_details,
+                &other.completion_tokens_details,
+            ),
+            input_tokens_details: parts(self.input_tokens_details, &other.input_tokens_details),
+            output_tokens_details: parts(self.output_tokens_details, &other.output_tokens_details),
+            extra: Extra::new(),
+        }
+    }
+
     /// All tokens.
     pub fn total(&self) -> u64 {
         self.total_tokens.unwrap_or_else(|| self.input().saturating_add(self.output()))

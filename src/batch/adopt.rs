@@ -61,7 +61,7 @@ impl Batches {
                 return Ok(());
             }
             let row = format.parse(number, line);
-            splitter.add(&row.map_err(|e| e.in_file("the batch's input"))?)
+            splitter.add(&row.map_err(|e| e.in_file("the batch's input"))?, None)
         })?;
         let mut parts = splitter.finish()?;
         let [part] = parts.as_mut_slice() else {

@@ -24,6 +24,9 @@ pub(super) struct RowNote {
     pub(super) money: Option<Money>,
     /// The most tokens that it may use.
     pub(super) most: Option<u64>,
+    /// What its answer is kept under in the cache, in hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) kept_as: Option<Box<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) metadata: Option<Box<RawValue>>,
 }

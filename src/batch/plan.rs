@@ -8,7 +8,8 @@ use super::split::Splitter;
 use crate::api::Caller;
 use crate::bulk::input::{DuplicateGuard, Source, check};
 use crate::bulk::journal::Known;
-use crate::bulk::{Ticket, write_failure};
+use crate::bulk::{Repeats, Ticket, question, set_repeat, write_failure, write_line};
+use crate::dispatch::Call;
 use crate::error::{Error, Result};
 use crate::logs as key;
 use crate::usage::{Capped, Caps, Most, Prices, Reach};
@@ -94,6 +95,7 @@ impl Running {
         let queue = |model: &str| steps.queue_limit(model).ok().flatten();
         let mut splitter = Splitter::new(batches.store(), job, limits, prices, queue, 1, now);
         let mut guard = (self.run.skip_invalid || source.is_stream()).then(DuplicateGuard::new);
+        let mut repeats = Repeats::new(&steps.caller.dispatcher.cache);
         let caps = self.run.all_caps();
         let format = std::mem::take(&mut self.run.format);
         for row in source.rows(&format)? {
@@ -113,21 +115,45 @@ impl Running {
                 }
                 Err(error) => return Err(error.in_file(&source.name())),
             };
+            // Those that are done count too, so that a number does not depend on what is done.
+            let repeat = repeats.count(row.fingerprint);
             match (known.state_of(&row), pending.find(row.id_hash)) {
                 (Known::Done, _) => self.done_before += 1,
                 (Known::Changed, _) => return Err(self.journal.changed(&row)),
                 (_, Some(print)) if print == row.fingerprint => {}
                 (_, Some(_)) => return Err(changed(&row)),
-                _ if !self.run.adds || !self.takes(&row) => {}
+                _ if !self.run.adds => {}
                 _ => {
+                    let mut call = question(&steps.caller, &row);
+                    call.iter_mut().for_each(|call| set_repeat(call, repeat));
+                    if self.answer_from_cache(&row, call.as_ref())? || !self.takes(&row) {
+                        continue;
+                    }
                     check_price(caps, prices, &row).map_err(|e| e.in_file(&source.name()))?;
-                    splitter.add(&row)?;
+                    let key = call.and_then(|call| call.key(&steps.caller.dispatcher.cache));
+                    splitter.add(&row, key)?;
                 }
             }
         }
         let parts = splitter.finish()?;
         self.run.format = format;
         Ok(parts)
+    }
+
+    /// Writes the answer of a row that the cache has, if it does.
+    fn answer_from_cache(&mut self, row: &Row, call: Option<&Call>) -> Result<bool> {
+        let dispatcher = self.run.batches.steps().caller.dispatcher.clone();
+        let Some(reply) = call.and_then(|call| dispatcher.recall(call)) else { return Ok(false) };
+        let ticket = Ticket {
+            metadata: row.metadata.clone(),
+            ..Ticket::of(row.custom_id.clone(), row.line, row.fingerprint)
+        };
+        let (facts, result) = (reply.facts, Ok(reply));
+        self.tally.count(&result, &facts);
+        let mut line = Vec::new();
+        write_line(&ticket, &result, &facts, Some(self.clock.date()), &mut line)?;
+        self.append(&line)?;
+        Ok(true)
     }
 
     /// Whether a new row is one of those that go by batch.

@@ -9,6 +9,7 @@ use super::split::{Splitter, rewrite};
 use super::tracked::Tracked;
 use crate::bulk::journal::{Index, Known};
 use crate::bulk::{SpentFile, Ticket, write_failure, write_line};
+use crate::cache::Key;
 use crate::dispatch::{Facts, Reply};
 use crate::error::{Error, Result};
 use crate::logs as key;
@@ -164,6 +165,7 @@ impl Running {
         match case.end(row, rank, outcome) {
             End::Answer(mut result) => {
                 let facts = sums.pay(note, &mut result, case.is_capped);
+                self.keep(note, &result);
                 self.tally.count(&result, &facts);
                 write_line(&ticket, &result, &facts, None, &mut line)?;
             }
@@ -184,6 +186,15 @@ impl Running {
         }
         self.buffer = line;
         Ok(())
+    }
+
+    /// Keeps the answer of a row in the cache, under what was written down when it was sent.
+    fn keep(&self, note: &RowNote, result: &Result<Reply>) {
+        let key = note.kept_as.as_deref().and_then(Key::from_hex);
+        if let (Some(key), Ok(reply)) = (key, result) {
+            let dispatcher = &self.run.batches.steps().caller.dispatcher;
+            dispatcher.keep_under(&key, reply.status, reply.request_id.as_deref(), &reply.body);
+        }
     }
 
     /// Adds a line to the output, and writes what has come together.

@@ -2,8 +2,8 @@
 
 use super::estimate::ASSUMED_OUTPUT;
 use crate::dispatch::{AnsweredBy, Facts, Reply};
-use crate::usage::{Amount, Money, Prices, Standing, Tier, Weight, cost};
-use crate::wire::answer::RawUsage;
+use crate::usage::{Amount, Cost, Money, Prices, Standing, Tier, Weight, cost};
+use crate::wire::answer::{Peek, RawUsage};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -140,19 +140,25 @@ impl Costs {
             self.saved_by_answers += reply.facts.saved;
             return;
         }
-        let peek = &reply.peek;
-        let model = peek.model.as_deref().or(reply.asked.as_deref()).unwrap_or_default();
+        let asked = reply.asked.as_deref().unwrap_or_default();
+        self.pay(&reply.peek, asked, reply.cost.as_ref());
+    }
+
+    /// Counts an answer of the server to a request to the model `asked`, at its cost, if that is
+    /// known.
+    pub(crate) fn pay(&mut self, peek: &Peek, asked: &str, cost: Option<&Cost>) {
+        let model = peek.model.as_deref().unwrap_or(asked);
         let named = peek.service_tier.as_deref();
-        let tier = reply.cost.map(|cost| cost.tier).or(Tier::of_answer(named));
+        let tier = cost.map(|cost| cost.tier).or(Tier::of_answer(named));
         let tier: &str = match tier {
             Some(tier) => tier.name(),
             None => named.unwrap_or_default(),
         };
-        let total = reply.cost.map_or(Money::ZERO, |cost| cost.total);
-        let unpriced = u64::from(reply.cost.is_none());
+        let total = cost.map_or(Money::ZERO, |cost| cost.total);
+        let unpriced = u64::from(cost.is_none());
         self.total += total;
         self.unpriced += unpriced;
-        if let Some(cost) = &reply.cost {
+        if let Some(cost) = cost {
             self.saved_by_cache += cost.saved_by_cache;
             self.saved_by_batch += cost.saved_by_batch;
         }

@@ -2,7 +2,7 @@
 
 use super::distribution::Percentiles;
 use super::snapshot::Snapshot;
-use super::summary::{Status, Summary};
+use super::summary::{Limit, Status, Summary};
 use crate::error::Error;
 use std::fmt::Write;
 use std::fs;
@@ -127,6 +127,11 @@ impl Metrics {
                 (&one("done_before"), rows.done_before as f64),
             ],
         );
+        let by = |who| [("by", who)];
+        let help = "Rows that were answered without sending anything.";
+        let (cache, twin) = (by("cache"), by("twin"));
+        let unsent = [(&cache[..], rows.from_cache as f64), (&twin[..], rows.shared as f64)];
+        self.counter("unsent_rows_total", help, &unsent);
         self.gauge(
             "input_rows",
             "Rows of the input, as far as known.",
@@ -178,17 +183,16 @@ impl Metrics {
         let tokens: Vec<_> = all
             .iter()
             .flat_map(|(labels, cost)| {
-                let kinds = [
-                    ("input", cost.input),
-                    ("cached_input", cost.cached_input),
-                    ("output", cost.output),
-                ];
+                let kinds = [("input", cost.input), ("output", cost.output)];
                 kinds.map(|(kind, n)| ([labels[0], labels[1], ("type", kind)], n as f64))
             })
             .collect();
         let samples: Vec<Sample<'_>> = tokens.iter().map(|(labels, n)| (&labels[..], *n)).collect();
-        let help = "Tokens; cached_input is part of input.";
-        self.counter("tokens_total", help, &samples);
+        self.counter("tokens_total", "Tokens of the answers.", &samples);
+        let cached: Vec<Sample<'_>> =
+            all.iter().map(|(labels, cost)| (&labels[..], cost.cached_input as f64)).collect();
+        let help = "Part of the input, from the server's cache.";
+        self.counter("cached_input_tokens_total", help, &cached);
         let reasoning = summary.tokens.reasoning as f64;
         self.counter("reasoning_tokens_total", "Part of the output.", &[(&[], reasoning)]);
     }
@@ -200,6 +204,15 @@ impl Metrics {
         let help = "What attempts without an answer may have cost at most.";
         let maybe = cost.maybe_billed.as_dollars();
         self.counter("maybe_billed_dollars_total", help, &[(&[], maybe)]);
+        let by = |what| [("by", what)];
+        let help = "What answers would have cost more, as far as known.";
+        let (answers, cache, batch) = (by("kept_answers"), by("prompt_cache"), by("batch"));
+        let saved = [
+            (&answers[..], cost.saved_by_answers.as_dollars()),
+            (&cache[..], cost.saved_by_cache.as_dollars()),
+            (&batch[..], cost.saved_by_batch.as_dollars()),
+        ];
+        self.counter("saved_dollars_total", help, &saved);
         let Some(cap) = &cost.cap else { return };
         if let Some(most) = cap.money {
             self.gauge("cap_dollars", "The cap of money.", &[(&[], most.as_dollars())]);
@@ -216,20 +229,8 @@ impl Metrics {
     fn pace(&mut self, summary: &Summary) {
         let help = "Since the start of the run.";
         self.gauge("elapsed_seconds", help, &[(&[], summary.wall_seconds)]);
-        let limits = &summary.rate.limits;
-        let known: Vec<_> = limits
-            .iter()
-            .flat_map(|(group, limit)| {
-                let both = [
-                    ("requests_per_minute", limit.requests_per_minute),
-                    ("tokens_per_minute", limit.tokens_per_minute),
-                ];
-                both.map(|(name, value)| ([("group", &**group), ("limit", name)], value))
-            })
-            .filter_map(|(labels, value)| Some((labels, value?)))
-            .collect();
-        let samples: Vec<Sample<'_>> = known.iter().map(|(labels, n)| (&labels[..], *n)).collect();
-        self.gauge("limit", "The limits in force, by limit group.", &samples);
+        self.limits(summary, "limit_requests_per_minute", |limit| limit.requests_per_minute);
+        self.limits(summary, "limit_tokens_per_minute", |limit| limit.tokens_per_minute);
         let held: Vec<_> = summary
             .held_back
             .iter()
@@ -239,11 +240,25 @@ impl Metrics {
         self.gauge("held_back_ratio", "The share of waiting that each cause had.", &samples);
     }
 
+    /// One kind of limit, each in a family of its own: requests and tokens make no sum.
+    fn limits(&mut self, summary: &Summary, name: &str, of: impl Fn(&Limit) -> Option<f64>) {
+        let known: Vec<_> = summary
+            .rate
+            .limits
+            .iter()
+            .filter_map(|(group, limit)| Some(([("group", &**group)], of(limit)?)))
+            .collect();
+        let samples: Vec<Sample<'_>> = known.iter().map(|(group, n)| (&group[..], *n)).collect();
+        self.gauge(name, "The limit in force, by limit group.", &samples);
+    }
+
     fn distribution(&mut self, name: &str, help: &str, told: &Percentiles) {
         self.head(name, "summary", help);
         for (quantile, value) in
             [("0.5", told.p50), ("0.9", told.p90), ("0.95", told.p95), ("0.99", told.p99)]
         {
+            // Of nothing there is no quantile; 0 would be a time.
+            let value = if told.count == 0 { f64::NAN } else { value };
             self.sample(name, &[("quantile", quantile)], value);
         }
         self.sample(&format!("{name}_sum"), &[], told.mean * told.count as f64);
@@ -342,6 +357,27 @@ mod tests {
             !text.contains("openai_bulk_failures_total"),
             "a family without values is left out"
         );
+    }
+
+    #[test]
+    fn what_was_saved_is_told_and_of_nothing_there_is_no_time() {
+        let mut summary = Summary::default();
+        (summary.rows.from_cache, summary.rows.shared) = (7, 2);
+        summary.cost.saved_by_answers = Money::parse("0.5").unwrap();
+        let limit = Limit { requests_per_minute: Some(60.0), tokens_per_minute: None };
+        summary.rate.limits.insert("m".into(), limit);
+        let text = Metrics::new().summary(&summary).text().to_owned();
+        for line in [
+            "openai_bulk_unsent_rows_total{by=\"cache\"} 7",
+            "openai_bulk_unsent_rows_total{by=\"twin\"} 2",
+            "openai_bulk_saved_dollars_total{by=\"kept_answers\"} 0.5",
+            "openai_bulk_limit_requests_per_minute{group=\"m\"} 60",
+            "openai_bulk_request_duration_seconds{quantile=\"0.5\"} NaN",
+            "openai_bulk_request_duration_seconds_count 0",
+        ] {
+            assert!(text.lines().any(|each| each == line), "{line}\n{text}");
+        }
+        assert!(!text.contains("limit_tokens_per_minute"));
     }
 
     #[test]

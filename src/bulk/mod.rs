@@ -56,6 +56,7 @@ pub use metrics::{Metrics, MetricsFile};
 pub use par::{ParRequests, ParSend};
 pub(crate) use plan_file::PlanFile;
 pub(crate) use record::{write as write_line, write_failure};
+pub(crate) use repeats::{Repeats, question, set as set_repeat};
 pub use results::{Bulk, Outcome, Results};
 pub use run::FileRun;
 pub use snapshot::Snapshot;

@@ -1,5 +1,6 @@
 //! The file that answers are kept in, and the only place here that names SQLite.
 
+use self::rows::{insert, make_room, millis, pragma, tables, taken, write_uses};
 use super::{Entry, Key, make_folder};
 use crate::error::{Error, Result};
 use parking_lot::Mutex;
@@ -24,9 +25,6 @@ const USE_STEP: i64 = 3_600_000;
 
 /// Uses that are written down together.
 const USES: usize = 512;
-
-/// Entries that are too old and go with each one that comes.
-const EXPIRED: usize = 2;
 
 /// Marks the file as one of these: "obac".
 const APPLICATION: i64 = 0x6f62_6163;
@@ -166,7 +164,17 @@ impl Disk {
                 };
                 Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, Vec<u8>>(2)?, entry))
             };
-            statement.query_row(params![key.bytes(), millis(oldest)], read).optional()?
+            statement.query_row(params![key.bytes(), millis(oldest)], read).optional()
+        };
+        let found = match found {
+            // A value that cannot be one is a torn entry, and no broken file.
+            Err(
+                rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+                | rusqlite::Error::Utf8Error(..),
+            ) => None,
+            found => found?,
         };
         let Some((id, used, checksum, entry)) = found else { return Ok(None) };
         if checksum != entry.checksum(key) {
@@ -176,6 +184,14 @@ impl Disk {
             self.use_later(id, millis(now));
         }
         Ok(Some(entry))
+    }
+
+    /// Whether there is an answer under `key` that was stored at `oldest` or later; it is not read.
+    pub(super) fn has(&self, key: &Key, oldest: SystemTime) -> std::result::Result<bool, Trouble> {
+        let db = self.reader.lock();
+        let mut statement =
+            db.prepare_cached("SELECT 1 FROM answers WHERE key = ?1 AND stored >= ?2")?;
+        Ok(statement.exists(params![key.bytes(), millis(oldest)])?)
     }
 
     /// Remembers that an answer was used, and writes it down with others. Where that cannot be, the
@@ -265,18 +281,31 @@ impl Disk {
     pub fn clear(&self, before: Option<SystemTime>) -> Result<u64> {
         let db = &self.writer.lock().db;
         let clear = || {
-            let stored_before = before.map_or(i64::MAX, millis);
-            let gone = db.execute("DELETE FROM answers WHERE stored < ?1", [stored_before])?;
-            if before.is_none() {
+            let Some(before) = before else {
+                // On a full disk, there is room only once the log is in the file.
+                let _ = db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+                // Without a condition, what is removed is not read.
+                let gone = db.execute("DELETE FROM answers", [])?;
                 db.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);")?;
-            }
-            Ok::<_, rusqlite::Error>(gone as u64)
+                return Ok::<_, rusqlite::Error>(gone as u64);
+            };
+            Ok(db.execute("DELETE FROM answers WHERE stored < ?1", [millis(before)])? as u64)
         };
         clear().map_err(|e| self.failed(&e))
     }
 
     fn failed(&self, e: &rusqlite::Error) -> Error {
-        Error::invalid("OPENAI_CACHE_FILE", format!("{}: {e}", self.path.display()))
+        let path = self.path.display();
+        let message = match e.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::DiskFull) => format!(
+                "{path}: {e}; when no run uses it, remove it, together with {path}-wal and {path}-shm"
+            ),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                format!("{path}: {e}; another process writes to it: try again")
+            }
+            _ => format!("{path}: {e}"),
+        };
+        Error::invalid("OPENAI_CACHE_FILE", message)
     }
 }
 
@@ -300,63 +329,6 @@ fn prepare(db: &mut Connection, is_read_only: bool) -> rusqlite::Result<()> {
         change.pragma_update(None, "user_version", VERSION)?;
     }
     change.commit()
-}
-
-fn write_uses(change: &Transaction<'_>, used: &[(i64, i64)]) -> rusqlite::Result<()> {
-    let mut update = change.prepare_cached("UPDATE answers SET used = ?2 WHERE id = ?1")?;
-    used.iter().try_for_each(|(id, when)| update.execute(params![id, when]).map(drop))
-}
-
-fn insert(
-    change: &Transaction<'_>,
-    key: &Key,
-    entry: &Entry,
-    now: SystemTime,
-) -> rusqlite::Result<()> {
-    let mut insert = change.prepare_cached(
-        "INSERT INTO answers (key, stored, used, status, request_id, checksum, body) \
-         VALUES (?1, ?2, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (key) DO UPDATE SET \
-         stored = excluded.stored, used = excluded.used, status = excluded.status, \
-         request_id = excluded.request_id, checksum = excluded.checksum, body = excluded.body",
-    )?;
-    let (id, checksum) = (entry.request_id.as_deref(), entry.checksum(key));
-    let values =
-        params![key.bytes(), millis(now), entry.status, id, checksum.as_slice(), entry.body];
-    insert.execute(values).map(drop)
-}
-
-/// Removes some of what is too old, and as much as has no room.
-fn make_room(change: &Transaction<'_>, oldest: SystemTime, most: u64) -> rusqlite::Result<()> {
-    change
-        .prepare_cached(
-            "DELETE FROM answers WHERE id IN \
-             (SELECT id FROM answers WHERE stored < ?1 ORDER BY stored LIMIT ?2)",
-        )?
-        .execute(params![millis(oldest), EXPIRED])?;
-    let mut crowded = change.prepare_cached(
-        "DELETE FROM answers WHERE id IN (SELECT id FROM answers ORDER BY used, id LIMIT 1)",
-    )?;
-    while taken(change)? > most && crowded.execute([])? > 0 {}
-    Ok(())
-}
-
-fn tables(db: &Connection) -> rusqlite::Result<i64> {
-    db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-}
-
-fn pragma(db: &Connection, name: &str) -> rusqlite::Result<i64> {
-    db.prepare_cached(&format!("PRAGMA {name}"))?.query_row([], |row| row.get(0))
-}
-
-/// Bytes of the file that hold something.
-fn taken(db: &Connection) -> rusqlite::Result<u64> {
-    let pages = pragma(db, "page_count")? - pragma(db, "freelist_count")?;
-    Ok(u64::try_from(pages * pragma(db, "page_size")?).unwrap_or_default())
-}
-
-fn millis(date: SystemTime) -> i64 {
-    let since = date.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 impl Drop for Disk {
@@ -383,5 +355,6 @@ impl std::fmt::Debug for Disk {
     }
 }
 
+mod rows;
 #[cfg(test)]
 mod tests;

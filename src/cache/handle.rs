@@ -40,6 +40,11 @@ impl CacheOptions {
         CacheOptions { file: file.into(), access: Access::On, max_size, max_age }
     }
 
+    /// What was stored before is too old.
+    fn oldest(&self, now: SystemTime) -> SystemTime {
+        now.checked_sub(self.max_age).unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+
     /// Sets what the file may be used for. Default: everything.
     pub fn access(mut self, access: Access) -> CacheOptions {
         self.access = access;
@@ -108,10 +113,20 @@ impl Cache {
     /// The answer under `key`, if it is kept and not too old.
     pub fn get(&self, key: &Key, now: SystemTime) -> Option<Entry> {
         let (disk, options) = self.disk.as_ref().filter(|_| self.is_on())?;
-        let oldest = now.checked_sub(options.max_age).unwrap_or(SystemTime::UNIX_EPOCH);
-        disk.get(key, now, oldest).unwrap_or_else(|trouble| {
+        disk.get(key, now, options.oldest(now)).unwrap_or_else(|trouble| {
             self.meet(trouble, &disk.path().display().to_string());
             None
+        })
+    }
+
+    /// Whether an answer is kept under `key` and not too old; it is not read.
+    pub fn has(&self, key: &Key, now: SystemTime) -> bool {
+        let Some((disk, options)) = self.disk.as_ref().filter(|_| self.is_on()) else {
+            return false;
+        };
+        disk.has(key, options.oldest(now)).unwrap_or_else(|trouble| {
+            self.meet(trouble, &disk.path().display().to_string());
+            false
         })
     }
 
@@ -121,8 +136,7 @@ impl Cache {
         if options.access == Access::ReadOnly {
             return;
         }
-        let oldest = now.checked_sub(options.max_age).unwrap_or(SystemTime::UNIX_EPOCH);
-        if let Err(trouble) = disk.put(key, entry, now, oldest, options.max_size) {
+        if let Err(trouble) = disk.put(key, entry, now, options.oldest(now), options.max_size) {
             self.meet(trouble, &disk.path().display().to_string());
         }
     }
@@ -186,6 +200,8 @@ mod tests {
         let entry = Entry::new(200, None, b"{}").unwrap();
         own.put(&key(&own), &entry, NOW);
         assert_eq!(own.get(&key(&own), NOW), Some(entry.clone()));
+        assert!(own.has(&key(&own), NOW) && !own.has(&key(&other), NOW));
+        assert!(!own.has(&key(&own), NOW + Duration::from_secs(61)));
         assert_eq!(open("Bearer sk-a").get(&key(&own), NOW), Some(entry));
         assert_eq!(own.get(&key(&other), NOW), None);
         assert_eq!(own.get(&key(&own), NOW + Duration::from_secs(61)), None);

@@ -63,6 +63,23 @@ impl Request {
 }
 
 impl Key {
+    /// Its bytes as hexadecimal digits, for a file.
+    pub(crate) fn to_hex(self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The key of these digits.
+    pub(crate) fn from_hex(digits: &str) -> Option<Key> {
+        let mut key = [0; 40];
+        if digits.len() != 2 * key.len() || !digits.is_ascii() {
+            return None;
+        }
+        for (at, byte) in key.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).ok()?;
+        }
+        Some(Key(key))
+    }
+
     /// Its bytes, as they are stored.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.0
@@ -111,6 +128,15 @@ mod tests {
                 let key = request(account, url, &body).sample(Sample { epoch, repeat });
                 assert!(seen.insert(key), "{account} {url} {body} {epoch} {repeat}");
             }
+        }
+    }
+
+    #[test]
+    fn a_key_is_written_to_a_file_and_read_again() {
+        let key = request("acc", URL, BODY).sample(Sample { epoch: 7, repeat: u32::MAX });
+        assert_eq!(Key::from_hex(&key.to_hex()), Some(key));
+        for wrong in ["", "00", &"zz".repeat(40), &"é".repeat(40)] {
+            assert_eq!(Key::from_hex(wrong), None, "{wrong}");
         }
     }
 

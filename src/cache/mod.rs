@@ -3,6 +3,7 @@
 //! - `key` - which request an answer belongs to: [`Request`], [`Sample`], [`Key`].
 //! - `entry` - an answer that is kept: [`Entry`], and which answers are.
 //! - `disk` - the file: [`Disk`], its bounds, and the only place here that names SQLite.
+//! - `disk/rows` - its rows: written and removed.
 //! - `handle` - the cache of a client: [`Cache`]. It never fails a request.
 //! - `folder` - folders that only their owner can read.
 

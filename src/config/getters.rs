@@ -251,6 +251,11 @@ impl Config {
         self.values.circuit_patience
     }
 
+    /// How long it may stay open as long as the server was never reached.
+    pub fn get_circuit_first_patience(&self) -> Duration {
+        self.values.circuit_first_patience
+    }
+
     /// What the cache of answers may be used for.
     pub fn get_cache(&self) -> Access {
         self.values.cache.as_deref().and_then(Access::from_name).unwrap_or_default()

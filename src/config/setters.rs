@@ -290,6 +290,14 @@ impl Config {
         self.put("OPENAI_CIRCUIT_PATIENCE", |v| v.circuit_patience = patience)
     }
 
+    /// The same as long as the server was never reached, where its address is most often wrong. The
+    /// shorter of both counts.
+    ///
+    /// `OPENAI_CIRCUIT_FIRST_PATIENCE`. Default: 20s. Unit: duration. Source: own choice.
+    pub fn circuit_first_patience(self, patience: Duration) -> Config {
+        self.put("OPENAI_CIRCUIT_FIRST_PATIENCE", |v| v.circuit_first_patience = patience)
+    }
+
     /// Whether answers are kept on this machine, so that the same request is never paid for twice.
     ///
     /// `OPENAI_CACHE`. Default: off. Unit: text. Source: own choice.

@@ -333,6 +333,14 @@ static SETTINGS: &[Setting] = &[
         slot: |v| Slot::Time { at: &mut v.circuit_patience, min: Duration::ZERO, max: DAY },
     },
     Setting {
+        name: "OPENAI_CIRCUIT_FIRST_PATIENCE",
+        default: "20s",
+        unit: "duration",
+        help: "The same as long as the server was never reached; the shorter of both counts.",
+        source: OWN,
+        slot: |v| Slot::Time { at: &mut v.circuit_first_patience, min: Duration::ZERO, max: DAY },
+    },
+    Setting {
         name: "OPENAI_CACHE",
         default: "off",
         unit: "text",

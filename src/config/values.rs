@@ -71,6 +71,7 @@ pub(super) struct Values {
     pub(super) circuit_failure_share: f64,
     pub(super) circuit_min_calls: u64,
     pub(super) circuit_patience: Duration,
+    pub(super) circuit_first_patience: Duration,
     pub(super) cache: Option<String>,
     pub(super) cache_file: Option<PathBuf>,
     pub(super) cache_max_size: u64,

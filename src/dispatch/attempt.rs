@@ -68,6 +68,27 @@ pub struct Facts {
     pub saved: Money,
 }
 
+impl Facts {
+    /// The facts of a call and of an earlier one together; what is told of one exchange is that of
+    /// this one.
+    #[cfg(feature = "schema")]
+    pub(crate) fn after(self, earlier: &Facts) -> Facts {
+        Facts {
+            attempts: self.attempts + earlier.attempts,
+            refusals: self.refusals + earlier.refusals,
+            maybe_billed: self.maybe_billed + earlier.maybe_billed,
+            maybe_cost: self.maybe_cost + earlier.maybe_cost,
+            maybe_tokens: self.maybe_tokens.saturating_add(earlier.maybe_tokens),
+            maybe_unpriced: self.maybe_unpriced + earlier.maybe_unpriced,
+            hedges: self.hedges + earlier.hedges,
+            latency: self.latency,
+            waited: self.waited + earlier.waited,
+            answered_by: self.answered_by,
+            saved: self.saved + earlier.saved,
+        }
+    }
+}
+
 /// Who answered a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -111,7 +111,7 @@ impl Call {
     }
 
     /// What its answer is kept under, if it is.
-    pub(super) fn key(&self, cache: &Cache) -> Option<Key> {
+    pub(crate) fn key(&self, cache: &Cache) -> Option<Key> {
         Some(self.request(cache)?.sample(self.sample?))
     }
 

@@ -8,7 +8,7 @@ use crate::wire::headers::RateReport;
 
 impl Dispatcher {
     /// The answer to a call, if it is kept.
-    pub(super) fn recall(&self, call: &Call) -> Option<Reply> {
+    pub(crate) fn recall(&self, call: &Call) -> Option<Reply> {
         if !self.cache.is_on() {
             return None;
         }
@@ -28,10 +28,15 @@ impl Dispatcher {
         if !self.cache.is_on() {
             return;
         }
-        if let Some(key) = call.key(&self.cache)
-            && let Some(entry) = Entry::new(status, request_id, body)
-        {
-            self.cache.put(&key, &entry, self.clock.date());
+        if let Some(key) = call.key(&self.cache) {
+            self.keep_under(&key, status, request_id, body);
+        }
+    }
+
+    /// Keeps an answer under a key, if it may be kept.
+    pub(crate) fn keep_under(&self, key: &Key, status: u16, request_id: Option<&str>, body: &[u8]) {
+        if let Some(entry) = Entry::new(status, request_id, body) {
+            self.cache.put(key, &entry, self.clock.date());
         }
     }
 

@@ -3,10 +3,11 @@
 use super::Dispatcher;
 use crate::error::{TimeoutStage, TransportError, TransportErrorKind as Kind};
 use crate::transport::{Answer, Exchange, Headers, Patience, Pieces};
-use crate::wire::assembly::{Assembly, DONE, Piece};
+use crate::wire::assembly::{Assembly, DONE, Piece, is_prelude};
 use crate::wire::fault;
 use crate::wire::sse::{Decoder, Event};
 use serde_json::Value;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// The largest event that is taken: pictures come in one.
@@ -35,7 +36,8 @@ pub(super) struct Source {
     pieces: Box<dyn Pieces>,
     decoder: Decoder,
     assembly: Assembly,
-    has_begun: bool,
+    /// What came first, to be judged if no part of a reply follows.
+    beginning: Vec<u8>,
 }
 
 /// Sends a request and waits until it is known how the server answers.
@@ -73,9 +75,10 @@ fn begin(dispatcher: &Dispatcher, exchange: &Exchange<'_>) -> Result<Opened, Tra
         pieces: incoming.pieces,
         decoder: Decoder::new(LARGEST),
         assembly: Assembly::new(),
-        has_begun: false,
+        beginning: Vec::new(),
     };
     source.decode(&body)?;
+    source.beginning = body;
     Ok(Opened::Events(Box::new(source)))
 }
 
@@ -122,7 +125,6 @@ impl Source {
                 return Next::End(self.done());
             }
             while let Some(event) = self.decoder.next_event() {
-                self.has_begun = true;
                 if let Some(next) = self.take(&event) {
                     return next;
                 }
@@ -135,6 +137,23 @@ impl Source {
                 }
                 Ok(None) => return Next::End(self.ended()),
                 Err(broken) => return Next::End(Err(broken)),
+            }
+        }
+    }
+
+    /// Waits for the first part that says something, and gives those before it too; or the end.
+    pub(super) fn first(&mut self) -> Result<VecDeque<Value>, Result<Answer, TransportError>> {
+        let mut parts = VecDeque::new();
+        loop {
+            match self.next() {
+                Next::End(result) => return Err(result),
+                Next::Part(part) => {
+                    let is_prelude = is_prelude(&part);
+                    parts.push_back(part);
+                    if !is_prelude {
+                        return Ok(parts);
+                    }
+                }
             }
         }
     }
@@ -163,19 +182,23 @@ impl Source {
         }
     }
 
+    /// The stream has told its end.
     fn done(&mut self) -> Result<Answer, TransportError> {
         self.pieces.finish();
-        Ok(self.answer())
+        self.ended()
     }
 
-    /// The connection has ended in order.
-    fn ended(&self) -> Result<Answer, TransportError> {
-        let is_told = self.decoder.unfinished().is_some_and(|text| text.trim() == DONE);
-        if is_told || self.assembly.is_whole() {
-            return Ok(self.answer());
+    /// Nothing follows.
+    fn ended(&mut self) -> Result<Answer, TransportError> {
+        // Some servers end the connection right behind the last word.
+        if let Some(data) = self.decoder.unfinished().filter(|text| text.trim() == DONE) {
+            self.assembly.push(&Event { data, ..Event::default() });
         }
-        if !self.has_begun {
-            return Ok(Answer { body: Vec::new(), ..self.answer() });
+        if self.assembly.is_empty() {
+            return Ok(Answer { body: std::mem::take(&mut self.beginning), ..self.answer() });
+        }
+        if self.assembly.is_whole() {
+            return Ok(self.answer());
         }
         Err(TransportError::new(Kind::Cut, true, "the stream ended before its answer did"))
     }

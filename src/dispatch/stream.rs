@@ -8,6 +8,7 @@ use crate::clock::{Stop, Time};
 use crate::error::{Error, StreamError, TransportError, TransportErrorKind};
 use crate::transport::Answer;
 use serde_json::Value;
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +34,8 @@ enum State {
 /// A stream that goes on.
 struct Open {
     source: Box<Source>,
-    first: Option<Value>,
+    /// Parts that came before it was opened.
+    first: VecDeque<Value>,
     history: History,
     permit: Permit,
     began: Time,
@@ -42,7 +44,8 @@ struct Open {
 
 impl Dispatcher {
     /// Sends one call whose answer is streamed, and waits on the caller's thread until its first
-    /// part is there. As long as there is none, the call is tried again like any other.
+    /// part is there that says something. As long as there is none, the call is tried again like any
+    /// other.
     pub fn stream(self: &Arc<Self>, call: Call, stop: &Stop) -> Result<CallStream, Error> {
         let _hold = self.clock.hold();
         let mut history = History::begin(self, &call, self.clock.now());
@@ -57,10 +60,9 @@ impl Dispatcher {
             let exchange = attempt::request(self, &call, within, stop);
             let result = match receive::open(self, &exchange) {
                 Opened::Whole(result) => result,
-                Opened::Events(mut source) => match source.next() {
-                    Next::End(result) => result,
-                    Next::Part(first) => {
-                        let first = Some(first);
+                Opened::Events(mut source) => match source.first() {
+                    Err(result) => result,
+                    Ok(first) => {
                         let open = Open { source, first, history, permit, began, within };
                         return Ok(CallStream::new(self, call, State::Open(Box::new(open))));
                     }
@@ -132,7 +134,7 @@ impl CallStream {
 
     fn advance(&mut self, mut open: Box<Open>) -> Option<Result<Value, Error>> {
         let _hold = self.dispatcher.clock.hold();
-        let next = match open.first.take() {
+        let next = match open.first.pop_front() {
             Some(first) => Next::Part(first),
             None => open.source.next(),
         };

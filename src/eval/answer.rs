@@ -6,9 +6,10 @@ use crate::api::{ChatReply, ResponsesReply};
 use crate::usage::{Money, Prices, cost_of_answer};
 use crate::wire::answer::check_answer;
 use crate::wire::row::{read_output, read_paid};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 /// Why there is no answer, or none that could be judged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +36,9 @@ pub struct SampleResult {
     pub target: Vec<String>,
     /// What the model said, if it did.
     pub answer: Option<String>,
+    /// Why the answer ended, in the server's word, such as `stop` or `length`; `refusal` where the
+    /// model refused.
+    pub finish_reason: Option<String>,
     /// What was taken for the answer, where the text is longer.
     pub extracted: Option<String>,
     /// From 0, wrong, to 1, right; none with an error.
@@ -106,7 +110,12 @@ impl Answered {
         };
         if known.ok {
             let body = raw.response?.body.get();
-            result.answer = Some(said(body));
+            match said(body) {
+                Ok(said) => {
+                    (result.answer, result.finish_reason) = (Some(said.text), said.finish_reason);
+                }
+                Err(fault) => result.error = Some(fault),
+            }
             result.count(line, body, prices);
         } else {
             result.error = Some(fault(raw.response.as_ref(), raw.error));
@@ -116,12 +125,23 @@ impl Answered {
 }
 
 impl SampleResult {
-    /// Notes a verdict.
-    pub(super) fn judged(&mut self, verdict: Verdict) {
-        self.score = Some(verdict.score);
-        self.correct = Some(verdict.score >= 1.0);
-        self.label = verdict.label;
-        self.extracted = verdict.extracted.or(self.extracted.take());
+    /// Notes a verdict, in place of an earlier one. A score that is none counts as an error, because
+    /// no mean could be taken with it.
+    pub(super) fn judged(&mut self, verdict: Result<Verdict, Fault>) {
+        let is_score = |verdict: &Verdict| (0.0..=1.0).contains(&verdict.score);
+        let verdict = verdict.and_then(|verdict| match is_score(&verdict) {
+            true => Ok(verdict),
+            false => Err(Fault::new("scorer", "the scorer gave no number from 0 to 1")),
+        });
+        let (verdict, error) = match verdict {
+            Ok(verdict) => (Some(verdict), None),
+            Err(fault) => (None, Some(fault)),
+        };
+        self.error = error;
+        self.score = verdict.as_ref().map(|verdict| verdict.score);
+        self.correct = self.score.map(|score| score >= 1.0);
+        (self.label, self.extracted) =
+            verdict.map(|verdict| (verdict.label, verdict.extracted)).unwrap_or_default();
     }
 
     /// Notes what an answer used.
@@ -139,20 +159,66 @@ impl SampleResult {
     }
 }
 
-/// What a model said, or that it refused.
-fn said(body: &str) -> String {
-    if let Ok(reply) = serde_json::from_str::<ResponsesReply>(body)
-        && !reply.output.is_empty()
-    {
-        return match reply.text() {
-            text if text.is_empty() => reply.refusal().unwrap_or_default().to_owned(),
-            text => text,
-        };
+/// What a model said.
+struct Said {
+    text: String,
+    finish_reason: Option<String>,
+}
+
+/// What a model said, or why it refused; the error says that there is no answer at all, which is not
+/// the same as an empty one.
+fn said(body: &str) -> Result<Said, Fault> {
+    let unread = || Fault::new("unreadable_answer", "the answer has a shape that cannot be read");
+    let object = serde_json::from_str::<Kind>(body).map_err(|_| unread())?;
+    if object.object.as_deref() == Some("response") || object.output.is_some() {
+        return responded(serde_json::from_str(body).map_err(|_| unread())?);
     }
-    let reply = serde_json::from_str::<ChatReply>(body).unwrap_or_default();
-    match reply.text() {
-        text if text.is_empty() => reply.refusal().unwrap_or_default().to_owned(),
-        text => text,
+    let reply: ChatReply = serde_json::from_str(body).map_err(|_| unread())?;
+    if reply.message().is_none() {
+        return Err(Fault::new("no_answer", "the server sent a reply without an answer"));
+    }
+    let reason = reply.finish_reason().and_then(|reason| json!(reason).as_str().map(str::to_owned));
+    Ok(Said::of(reply.text(), reply.refusal(), reason))
+}
+
+/// What tells the replies of the two endpoints apart.
+#[derive(Deserialize)]
+struct Kind {
+    object: Option<String>,
+    output: Option<IgnoredAny>,
+}
+
+fn responded(reply: ResponsesReply) -> Result<Said, Fault> {
+    let text = |value: Option<&Value>, name: &str| {
+        value.and_then(|value| value[name].as_str()).map(str::to_owned)
+    };
+    if reply.status.as_deref() == Some("failed") {
+        let kind = text(reply.error.as_ref(), "code").unwrap_or_else(|| "failed".to_owned());
+        let message = text(reply.error.as_ref(), "message").unwrap_or_default();
+        return Err(Fault { kind, message });
+    }
+    let reason = text(reply.incomplete_details.as_ref(), "reason");
+    let reason = reason.map(|reason| match reason.as_str() {
+        "max_output_tokens" => "length".to_owned(),
+        _ => reason,
+    });
+    Ok(Said::of(reply.text(), reply.refusal(), reason.or_else(|| Some("stop".to_owned()))))
+}
+
+impl Said {
+    fn of(text: String, refusal: Option<&str>, finish_reason: Option<String>) -> Said {
+        match refusal {
+            Some(refusal) if text.is_empty() => {
+                Said { text: refusal.to_owned(), finish_reason: Some("refusal".to_owned()) }
+            }
+            _ => Said { text, finish_reason },
+        }
+    }
+}
+
+impl Fault {
+    pub(super) fn new(kind: &str, message: &str) -> Fault {
+        Fault { kind: kind.to_owned(), message: message.to_owned() }
     }
 }
 
@@ -195,7 +261,55 @@ mod tests {
         let responses = r#"{"status_code":200,"body":{"object":"response","output":[{"type":"message","content":[{"type":"output_text","text":"four"}]}]}}"#;
         assert_eq!(read(responses, "null").answer.as_deref(), Some("four"));
         let refusal = r#"{"status_code":200,"body":{"choices":[{"message":{"content":null,"refusal":"no"}}]}}"#;
-        assert_eq!(read(refusal, "null").answer.as_deref(), Some("no"));
+        let refused = read(refusal, "null");
+        assert_eq!(refused.answer.as_deref(), Some("no"));
+        assert_eq!(refused.finish_reason.as_deref(), Some("refusal"));
+        for (body, wanted) in [
+            (
+                r#"{"choices":[{"message":{"content":"fo"},"finish_reason":"length"}]}"#,
+                ("fo", "length"),
+            ),
+            (
+                r#"{"object":"response","status":"incomplete","incomplete_details":{"reason":"max_output_tokens"},"output":[]}"#,
+                ("", "length"),
+            ),
+        ] {
+            let cut = read(&format!(r#"{{"status_code":200,"body":{body}}}"#), "null");
+            let found = (cut.answer.as_deref().unwrap(), cut.finish_reason.as_deref().unwrap());
+            assert_eq!(found, wanted);
+        }
+    }
+
+    #[test]
+    fn a_reply_without_an_answer_is_no_wrong_answer() {
+        for (body, kind) in [
+            (r#"{"choices":[]}"#, "no_answer"),
+            (r#"{"choices":[{"index":0}]}"#, "no_answer"),
+            (r#"{"choices":[{"message":{"content":7}}]}"#, "unreadable_answer"),
+            (
+                r#"{"object":"response","status":"failed","error":{"code":"server_error"},"output":[]}"#,
+                "server_error",
+            ),
+        ] {
+            let result = read(&format!(r#"{{"status_code":200,"body":{body}}}"#), "null");
+            assert_eq!(
+                (result.answer, result.error.unwrap().kind.as_str()),
+                (None, kind),
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_score_that_is_no_number_from_0_to_1_is_an_error() {
+        for score in [f64::NAN, f64::INFINITY, -0.5, 7.0] {
+            let mut result = SampleResult { score: Some(1.0), ..SampleResult::default() };
+            result.judged(Ok(Verdict::graded(score)));
+            assert_eq!((result.score, result.correct), (None, None));
+            assert_eq!(result.error.as_ref().unwrap().kind, "scorer");
+            result.judged(Ok(Verdict::of(true)));
+            assert_eq!((result.score, result.error), (Some(1.0), None));
+        }
     }
 
     #[test]

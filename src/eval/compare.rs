@@ -47,6 +47,9 @@ pub struct Comparison {
     pub table: Option<Table>,
     /// Samples that have an error in one of them, and so are left out.
     pub errors: u64,
+    /// Samples whose right answers are not the same in both, and which so are left out: they may be
+    /// questions of different data sets.
+    pub other_targets: u64,
     /// Samples that only the first has.
     pub only_a: u64,
     /// Samples that only the second has.
@@ -72,6 +75,8 @@ pub struct Table {
 /// The scores of a sample in one evaluation.
 #[derive(Clone, Copy, Debug, Default)]
 struct Scores {
+    /// A number that differs where the right answers do.
+    target: u64,
     repeats: u32,
     scored: u32,
     sum: f64,
@@ -109,6 +114,7 @@ fn read(path: &Path) -> Result<Read> {
         let hash = id_hash(&result.id);
         let scores = all.scores.entry(hash).or_default();
         if scores.repeats == 0 {
+            scores.target = id_hash(&result.target.join("\n"));
             all.order.push((hash, result.id.clone()));
         }
         scores.add(&result);
@@ -131,6 +137,10 @@ pub fn compare(a: impl AsRef<Path>, b: impl AsRef<Path>, seed: u64) -> Result<Co
             continue;
         };
         let scores = &a.scores[hash];
+        if scores.target != other.target {
+            found.other_targets += 1;
+            continue;
+        }
         match (scores.mean(), other.mean()) {
             (Some(_), Some(_)) => pairs.push((*scores, *other)),
             _ => found.errors += 1,
@@ -141,7 +151,13 @@ pub fn compare(a: impl AsRef<Path>, b: impl AsRef<Path>, seed: u64) -> Result<Co
         found.miss(id);
     }
     if pairs.is_empty() {
-        let message = "it has no sample in common with the other that was scored in both";
+        let message = match found.other_targets {
+            0 => "it has no sample in common with the other that was scored in both",
+            _ => {
+                "its samples have the ids of the other's, but other right answers: compare two \
+                  evaluations of one data set"
+            }
+        };
         return Err(Error::invalid(name, message));
     }
     found.test(&pairs, seed);
@@ -240,6 +256,10 @@ impl fmt::Display for Comparison {
         if self.errors > 0 {
             writeln!(f, "{:<18}{} samples, left out", "errors", self.errors)?;
         }
+        if self.other_targets > 0 {
+            let text = format!("{} samples, left out", self.other_targets);
+            writeln!(f, "{:<18}{text}", "other targets")?;
+        }
         if self.only_a + self.only_b > 0 {
             let more = self.only_a + self.only_b - self.missing.len() as u64;
             let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
@@ -337,6 +357,22 @@ mod tests {
         let a = file(folder.path(), "a", &[("1", 1, Some(1.0))]);
         let b = file(folder.path(), "b", &[("2", 1, Some(1.0))]);
         assert!(compare(&a, &b, 0).unwrap_err().to_string().contains("no sample in common"));
+        let with = |name: &str, target: &str| {
+            let result = |id: &str, target: &str| {
+                let (id, target) = (id.to_owned(), vec![target.to_owned()]);
+                SampleResult { id, epoch: 1, target, score: Some(1.0), ..SampleResult::default() }
+            };
+            let lines = [result("1", target), result("2", "same")];
+            let path = folder.path().join(name);
+            let lines = lines.map(|line| serde_json::to_string(&line).unwrap());
+            std::fs::write(&path, lines.join("\n")).unwrap();
+            path
+        };
+        let found = compare(with("c", "x"), with("d", "y"), 0).unwrap();
+        assert_eq!((found.samples, found.other_targets), (1, 1));
+        assert!(found.to_string().contains("1 samples, left out"), "{found}");
+        let error = compare(&a, with("d", "y"), 0).unwrap_err().to_string();
+        assert!(error.contains("two evaluations of one data set"), "{error}");
         std::fs::write(&b, "{\"id\":\"batch_req\",\"custom_id\":\"1\"}\n").unwrap();
         assert!(compare(&a, &b, 0).unwrap_err().to_string().contains("give the file of `eval -o`"));
     }

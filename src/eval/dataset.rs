@@ -62,15 +62,23 @@ impl Dataset {
         self.source.path()
     }
 
+    /// Where a row is, as it is told to people.
+    pub(super) fn place(&self, row: u64) -> String {
+        let is_lines = matches!(Rows::open(&self.source, &self.shape), Ok(Rows::Lines(..)));
+        place(&self.source.name(), row, is_lines)
+    }
+
     /// The samples, one after the other.
     ///
     /// # Errors
     /// When the file cannot be read. A row of another shape is an error when it is reached.
     pub fn samples(&self) -> Result<impl Iterator<Item = Result<Sample>> + use<>> {
-        let (source, shape) = (self.source.clone(), self.shape.clone());
-        let rows = Rows::open(&self.source, &self.shape)?.map(move |row| {
+        let (name, shape) = (self.source.name(), self.shape.clone());
+        let rows = Rows::open(&self.source, &self.shape)?;
+        let is_lines = matches!(rows, Rows::Lines(..));
+        let rows = rows.map(move |row| {
             let (number, fields) = row?;
-            let wrong = |message| Error::invalid(format!("{}:{number}", source.name()), message);
+            let wrong = |message| Error::invalid(place(&name, number, is_lines), message);
             shape.read(number, fields).map_err(wrong)
         });
         let limit = self.limit.unwrap_or(usize::MAX);
@@ -82,12 +90,16 @@ impl Dataset {
     }
 }
 
+fn place(name: &str, row: u64, is_line: bool) -> String {
+    if is_line { format!("{name}:{row}") } else { format!("{name}, row {row}") }
+}
+
 type Samples = Box<dyn Iterator<Item = Result<Sample>>>;
 
 /// The rows of a file with their numbers, from 1.
 enum Rows {
     Lines(Source, Lines),
-    List(u64, VecDeque<Value>),
+    List(String, u64, VecDeque<Value>),
     Table(Box<Table>),
 }
 
@@ -106,7 +118,7 @@ impl Rows {
             reader.read_to_string(&mut text).map_err(wrong)?;
             let list = serde_json::from_str(&text)
                 .map_err(|e| Error::invalid(source.name(), format!("not a JSON list: {e}")))?;
-            return Ok(Rows::List(0, list));
+            return Ok(Rows::List(source.name(), 0, list));
         }
         Ok(Rows::Lines(source.clone(), source.lines()?))
     }
@@ -120,23 +132,23 @@ impl Iterator for Rows {
             Rows::Lines(source, lines) => match lines.next_line().transpose()? {
                 Err(error) => Some(Err(error)),
                 Ok(Line::TooLong(number)) => {
-                    let place = format!("{}:{number}", source.name());
+                    let place = place(&source.name(), number, true);
                     Some(Err(Error::invalid(place, "the line is too long")))
                 }
                 Ok(Line::Text(number, text)) => {
                     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
                     let row = serde_json::from_slice(text).map_err(|e| {
-                        let place = format!("{}:{number}", source.name());
+                        let place = place(&source.name(), number, true);
                         Error::invalid(place, format!("not a JSON object (column {})", e.column()))
                     });
                     Some(row.map(|row| (number, row)))
                 }
             },
-            Rows::List(number, rows) => {
+            Rows::List(name, number, rows) => {
                 *number += 1;
                 Some(match rows.pop_front()? {
                     Value::Object(row) => Ok((*number, row)),
-                    _ => Err(Error::invalid(format!("row {number}"), "not a JSON object")),
+                    _ => Err(Error::invalid(place(name, *number, false), "not a JSON object")),
                 })
             }
             Rows::Table(table) => table.next(),
@@ -207,7 +219,7 @@ fn wrong(name: &str, number: u64, e: &csv::Error) -> Error {
         csv::ErrorKind::Utf8 { .. } => "the row is not UTF-8".to_owned(),
         _ => "the table cannot be read further".to_owned(),
     };
-    Error::invalid(format!("{name}, row {number}"), why)
+    Error::invalid(place(name, number, false), why)
 }
 
 /// `abstract_algebra` of `abstract_algebra_test.csv`.

@@ -111,7 +111,8 @@ impl Evaluation {
         self
     }
 
-    /// A file for Inspect, in its log format as JSON. Default: none.
+    /// A file for Inspect, in its log format as JSON; its name may not end in `.eval`, which is the
+    /// archive of the same. Default: none.
     pub fn inspect(mut self, path: impl Into<PathBuf>) -> Evaluation {
         self.inspect = Some(path.into());
         self
@@ -173,6 +174,11 @@ impl Evaluation {
             None => Scorer::of(self.dataset.shape())?,
         };
         self.plan(caller.default_model())?;
+        // What cannot be written in the end is told before anything is paid for.
+        self.inspect.as_deref().map_or(Ok(()), inspect::check)?;
+        for path in [Some(&files.results), self.inspect.as_ref()].into_iter().flatten() {
+            Whole::create(path)?;
+        }
         let prices = caller.dispatcher.prices.clone();
         let judge = Judge { scorer, prices };
         let live = Live::start(judge.clone(), &files.results)?;
@@ -273,7 +279,7 @@ impl Evaluation {
                 results.line(result)?;
             }
         }
-        let report = tally.finish(judge.scorer.name(), self.epochs, self.seed);
+        let report = tally.finish(&judge.scorer, self.epochs, self.seed);
         results.finish()?;
         if let Some(path) = &self.inspect {
             let log = inspect::Log { report: &report, dataset: &self.dataset, summary, date };
@@ -292,11 +298,11 @@ impl Evaluation {
     ) -> Result<Option<SampleResult>> {
         let id_hash = asked.id_hash();
         let Some(mut result) = spool.get(id_hash)? else { return Ok(None) };
-        if result.target != asked.task.target {
+        if !spool.is_of(id_hash, &asked.task) {
             // The data set says something else than when this was asked.
-            result.target.clone_from(&asked.task.target);
             judge.judge(&mut result, &asked.task);
         }
+        result.target.clone_from(&asked.task.target);
         result.group.clone_from(&asked.task.group);
         if let Some(verdicts) = verdicts {
             verdicts.apply(id_hash, &mut result);

@@ -7,8 +7,9 @@ use super::plan::{Asked, Requests};
 use super::report::{Report, Score};
 use super::results::Results;
 use crate::bulk::{Status, Summary};
-use crate::error::Result;
-use serde_json::{Value, json};
+use crate::error::{Error, Result};
+use crate::wire::row::id_hash;
+use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -56,17 +57,21 @@ impl Log<'_> {
         let name = self.dataset.path().file_stem().unwrap_or_default().to_string_lossy();
         let name = name.split('.').next().unwrap_or("dataset").to_owned();
         let date = iso(self.date);
+        let id = format!("{:016x}", id_hash(&format!("{name} {model} {date}")));
         let all = &self.report.overall;
         let (status, error) = match self.summary.status {
             Status::Finished => ("success", Value::Null),
             Status::Interrupted | Status::Capped => ("cancelled", Value::Null),
             _ => ("error", fault(self.summary.stopped_by.as_deref().unwrap_or_default())),
         };
-        json!({
+        let mut head = json!({
             "version": 2,
             "status": status,
-            "error": error,
+            "plan": {"name": "plan", "steps": []},
             "eval": {
+                "eval_id": id,
+                "run_id": id,
+                "task_id": id,
                 "created": date,
                 "task": name,
                 "model": model,
@@ -93,7 +98,12 @@ impl Log<'_> {
                         self.report.input_tokens.saturating_add(self.report.output_tokens),
                 }},
             },
-        })
+        });
+        // Inspect reads the whole log with an error of null, but not its head alone.
+        if !error.is_null() {
+            head["error"] = error;
+        }
+        head
     }
 
     /// The scores of all samples, and those of each group.
@@ -104,18 +114,19 @@ impl Log<'_> {
     }
 
     fn score(&self, name: &str, score: &Score) -> Value {
-        let of =
-            |name: &str, value: Option<f64>| json!({"name": name, "value": value.unwrap_or(0.0)});
         let mean = if score.is_binary { "accuracy" } else { "mean" };
+        // Where nothing was scored there is no number, and 0 would be one.
+        let known = [(mean, score.mean), ("stderr", score.standard_error)].into_iter();
+        let known = known.filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        let metrics: Map<_, _> = known
+            .map(|(name, value)| (name.clone(), json!({"name": name, "value": value})))
+            .collect();
         json!({
             "name": name,
             "scorer": self.report.scorer,
             "scored_samples": score.scored,
             "unscored_samples": score.errors + score.missing,
-            "metrics": {
-                mean: of(mean, score.mean),
-                "stderr": of("stderr", score.standard_error),
-            },
+            "metrics": metrics,
         })
     }
 
@@ -125,7 +136,8 @@ impl Log<'_> {
         if let Some(answer) = &result.answer {
             let message = json!({"role": "assistant", "content": answer, "source": "generate"});
             messages.push(message.clone());
-            output["choices"] = json!([{"message": message, "stop_reason": "stop"}]);
+            let reason = stop_reason(result.finish_reason.as_deref());
+            output["choices"] = json!([{"message": message, "stop_reason": reason}]);
             output["usage"] = json!({
                 "input_tokens": result.input_tokens,
                 "output_tokens": result.output_tokens,
@@ -163,6 +175,30 @@ impl Log<'_> {
         }
         sample
     }
+}
+
+/// Why an answer ended, in Inspect's words.
+fn stop_reason(reason: Option<&str>) -> &'static str {
+    match reason {
+        None | Some("stop") => "stop",
+        Some("length") => "max_tokens",
+        Some("tool_calls") => "tool_calls",
+        Some("content_filter" | "refusal") => "content_filter",
+        Some(_) => "unknown",
+    }
+}
+
+/// Refuses a name that promises another format than the one that is written.
+pub(super) fn check(path: &Path) -> Result<()> {
+    if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("eval")) {
+        let message = format!(
+            "{} would be no .eval archive but JSON: give it a name that ends in .json; `inspect log \
+             convert` makes the other of it",
+            path.display()
+        );
+        return Err(Error::invalid("inspect", message));
+    }
+    Ok(())
 }
 
 /// A verdict as Inspect writes it.

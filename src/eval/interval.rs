@@ -4,7 +4,7 @@ use super::metrics::Question;
 use rayon::prelude::*;
 
 /// Draws that give a smooth interval, and those that many questions leave time for.
-const MOST: usize = 2_000;
+const MOST: usize = 10_000;
 const LEAST: usize = 200;
 const WORK: usize = 1 << 31;
 
@@ -26,6 +26,14 @@ pub(super) fn bootstrap(questions: &[Question], seed: u64) -> Option<(f64, f64)>
     });
     means.sort_unstable_by(f64::total_cmp);
     Some((quantile(&means, 0.025), quantile(&means, 0.975)))
+}
+
+/// The interval that holds the share of right answers with a certainty of 95 %, where all of so many
+/// questions were right, or all wrong: the exact one of the binomial distribution. Drawing again
+/// would say that nothing is left to chance.
+pub(super) fn of_extreme(questions: usize, is_right: bool) -> (f64, f64) {
+    let reach = 1.0 - 0.025f64.powf(1.0 / questions as f64);
+    if is_right { (1.0 - reach, 1.0) } else { (0.0, reach) }
 }
 
 /// The share of sign changes of the differences whose sum is as far from zero as theirs: how likely
@@ -71,6 +79,20 @@ mod tests {
         assert_eq!(bootstrap(&questions, 0), Some((low, high)));
         assert_ne!(bootstrap(&questions, 1), Some((low, high)));
         assert_eq!(bootstrap(&questions[..1], 0), None);
+    }
+
+    #[test]
+    fn the_interval_of_all_or_none_is_the_exact_one() {
+        for (questions, is_right, wanted) in [
+            (5, false, (0.0, 0.521_823_75)),
+            (5, true, (0.478_176_25, 1.0)),
+            (1319, false, (0.0, 0.002_792_8)),
+            (1, true, (0.025, 1.0)),
+        ] {
+            let (low, high) = of_extreme(questions, is_right);
+            let is_near = (low - wanted.0).abs() < 1e-6 && (high - wanted.1).abs() < 1e-6;
+            assert!(is_near, "{questions}: {low} {high}");
+        }
     }
 
     #[test]

@@ -39,10 +39,9 @@ impl Judge {
     /// Judges an answer, if there is one.
     pub(super) fn judge(&self, result: &mut SampleResult, task: &Task) {
         let Some(answer) = result.answer.as_deref() else { return };
-        match self.scorer.score(answer, task) {
-            Ok(Some(verdict)) => result.judged(verdict),
-            Ok(None) => {}
-            Err(message) => result.error = Some(Fault { kind: "scorer".into(), message }),
+        let verdict = self.scorer.score(answer, task).transpose();
+        if let Some(verdict) = verdict {
+            result.judged(verdict.map_err(|message| Fault::new("scorer", &message)));
         }
     }
 
@@ -51,7 +50,9 @@ impl Judge {
         let judged: Vec<_> = lines.par_iter().filter_map(|line| self.line(line)).collect();
         let mut standing = standing.lock();
         for one in &judged {
-            spool.put(one.id_hash, one.is_ok, &one.result)?;
+            if !spool.put(one)? {
+                continue;
+            }
             standing.scored += u64::from(one.result.score.is_some());
             standing.sum += one.result.score.unwrap_or_default();
         }

@@ -45,11 +45,11 @@ pub fn pass_at_k(count: u32, right: u32, k: u32) -> Option<f64> {
     Some(1.0 - none)
 }
 
-/// The mean of [`pass_at_k`] over the questions that have as many answers.
-pub(super) fn pass_at(questions: &[Question], k: u32) -> Option<f64> {
+/// The mean of [`pass_at_k`] over the questions that have as many answers, and their number.
+pub(super) fn pass_at(questions: &[Question], k: u32) -> Option<(f64, u64)> {
     let all = questions.iter().filter_map(|one| pass_at_k(one.scored, one.right, k));
-    let (sum, count) = all.fold((0.0, 0.0), |(sum, count), one| (sum + one, count + 1.0));
-    (count > 0.0).then(|| sum / count)
+    let (sum, count) = all.fold((0.0, 0), |(sum, count), one| (sum + one, count + 1));
+    (count > 0).then(|| (sum / count as f64, count))
 }
 
 /// What a majority of answers says.
@@ -109,6 +109,9 @@ mod tests {
             (5, 3, 3, Some(1.0)),
             (10, 3, 5, Some(0.916_666_666_7)),
             (200, 1, 100, Some(0.5)),
+            (1000, 500, 1000, Some(1.0)),
+            (3, 0, 0, None),
+            (0, 0, 1, None),
             (2, 2, 1, Some(1.0)),
             (2, 1, 3, None),
             (2, 1, 0, None),
@@ -121,7 +124,7 @@ mod tests {
             assert!(is_near, "{count} {right} {k}: {found:?}");
         }
         let questions = [question(2, 1), question(2, 0), question(1, 1)];
-        assert_eq!(pass_at(&questions, 2), Some(0.5));
+        assert_eq!(pass_at(&questions, 2), Some((0.5, 2)));
         assert_eq!(pass_at(&questions, 3), None);
     }
 

@@ -6,6 +6,8 @@
 //!
 //! - `sample` - a question with what its answer is judged by: [`Sample`], [`Task`].
 //! - `shape` - the shapes of rows: [`Shape`], [`Fields`].
+//! - `row` - what the fields of a row hold.
+//! - `literal` - lists as Python prints them.
 //! - `dataset` - the samples of a file: [`Dataset`].
 //! - `prompt` - what is asked: [`Prompt`].
 //! - `scorer` - what an answer is worth: [`Scorer`], [`Verdict`], [`Grading`].
@@ -18,6 +20,7 @@
 //! - `metrics` - means, errors, pass@k, votes: [`pass_at_k`].
 //! - `interval` - how far chance reaches.
 //! - `report` - what was found: [`Report`], [`Score`], [`Majority`].
+//! - `printed` - how that is printed.
 //! - `results` - the output, read again.
 //! - `compare` - whether two evaluations differ: [`compare()`], [`Comparison`], [`Table`].
 //! - `inspect` - the log that Inspect reads.
@@ -30,12 +33,15 @@ mod evaluation;
 mod files;
 mod inspect;
 mod interval;
+mod literal;
 mod live;
 mod metrics;
 mod plan;
+mod printed;
 mod prompt;
 mod report;
 mod results;
+mod row;
 mod sample;
 mod scorer;
 mod shape;

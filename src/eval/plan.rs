@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::wire::row::id_hash;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::path::Path;
 
 /// Writes a request for each sample and epoch.
@@ -22,17 +23,25 @@ pub(super) fn write(
     path: &Path,
 ) -> Result<()> {
     let mut out = Whole::create(path)?;
-    let mut is_empty = true;
+    // The row that each request is of: two of one id would share an answer.
+    let mut rows = HashMap::new();
     for sample in dataset.samples()? {
         let sample = sample?;
-        let body = prompt.body(&sample, model)?;
-        is_empty = false;
+        let wrong = |message| Error::invalid(dataset.place(sample.row), message);
+        let body = prompt.body(&sample, model).map_err(wrong)?;
         for epoch in 1..=epochs.max(1) {
             let task = Task::new(&sample, epoch);
-            out.line(&Request::new(&task.custom_id(), prompt.url(), &body, &task))?;
+            let id = task.custom_id();
+            if let Some(first) = rows.insert(id_hash(&id), sample.row) {
+                return Err(wrong(format!(
+                    "`{id}` is the id of row {first} too: give one of them another id, or name the \
+                     field that has ids with --id"
+                )));
+            }
+            out.line(&Request::new(&id, prompt.url(), &body, &task))?;
         }
     }
-    if is_empty {
+    if rows.is_empty() {
         let name = dataset.path().display().to_string();
         return Err(Error::invalid(name, "the data set has no samples, or all are left out"));
     }

@@ -1,6 +1,6 @@
 //! A prompt: what is asked of a sample, and the examples that come before it.
 
-use super::sample::{Input, Sample};
+use super::sample::{Input, Sample, right_choices};
 use super::shape::Shape;
 use crate::error::{Error, Result};
 use crate::wire::row::Members;
@@ -50,9 +50,25 @@ impl Prompt {
     }
 
     /// More members of each request, such as `temperature`. Default: none.
-    pub fn params(mut self, params: Map<String, Value>) -> Prompt {
+    ///
+    /// # Errors
+    /// When one of them says what is asked, or asks for several answers at once.
+    pub fn params(mut self, params: Map<String, Value>) -> Result<Prompt> {
+        for name in ["messages", "input", "prompt"] {
+            if params.contains_key(name) {
+                let message = format!(
+                    "`{name}` is made from the data set: use --prompt, --system and --few-shot"
+                );
+                return Err(Error::invalid("params", message));
+            }
+        }
+        if params.get("n").is_some_and(|n| *n != 1) {
+            let message =
+                "only the first of `n` answers would be judged: ask several times with --epochs";
+            return Err(Error::invalid("params", message));
+        }
         self.params = params;
-        self
+        Ok(self)
     }
 
     /// Where requests are sent: `/v1/chat/completions` or `/v1/responses`. Default: the former.
@@ -72,7 +88,8 @@ impl Prompt {
     /// When a sample lacks a field that the question names.
     pub fn shots(mut self, samples: impl IntoIterator<Item = Sample>) -> Result<Prompt> {
         for sample in samples {
-            let asked = self.asked(&sample)?;
+            let wrong = |e| Error::invalid(format!("example {}", sample.id), e);
+            let asked = self.asked(&sample).map_err(wrong)?;
             self.shots.extend(asked);
             self.shots.push(json!({"role": "assistant", "content": sample.solution}));
         }
@@ -91,19 +108,22 @@ impl Prompt {
     }
 
     /// The messages that ask a sample.
-    fn asked(&self, sample: &Sample) -> Result<Vec<Value>> {
+    fn asked(&self, sample: &Sample) -> Result<Vec<Value>, String> {
         let question = match (&self.question, &sample.input) {
             (Some(text), _) => {
                 let row = Value::Object(sample.fields.clone()).to_string();
-                let wrong = |e| Error::invalid(format!("sample {}", sample.id), e);
-                text.fill(&row).map_err(wrong)?
+                text.fill(&row)?
             }
             (None, Input::Messages(messages)) => return Ok(messages.clone()),
             (None, Input::Text(text)) if sample.choices.is_empty() => text.clone(),
-            (None, Input::Text(text)) => format!(
-                "{text}\n\n{}\n\nAnswer with the letter of the right choice alone.",
-                sample.fields["choices"].as_str().unwrap_or_default()
-            ),
+            (None, Input::Text(text)) => {
+                let choices = sample.fields["choices"].as_str().unwrap_or_default();
+                let wanted = match right_choices(&sample.target, &sample.choices).len() {
+                    0 | 1 => "Answer with the letter of the right choice alone.",
+                    _ => "Answer with the letters of all right choices alone, such as: A, C",
+                };
+                format!("{text}\n\n{choices}\n\n{wanted}")
+            }
         };
         Ok(vec![json!({"role": "user", "content": question})])
     }
@@ -114,7 +134,7 @@ impl Prompt {
     }
 
     /// The body of the request for a sample.
-    pub(super) fn body(&self, sample: &Sample, model: &str) -> Result<Value> {
+    pub(super) fn body(&self, sample: &Sample, model: &str) -> Result<Value, String> {
         let mut messages = Vec::new();
         if let Some(system) = &self.system {
             messages.push(json!({"role": "system", "content": system}));
@@ -193,7 +213,7 @@ mod tests {
         let shape = Shape::Fields(crate::eval::Fields::default());
         let asked = sample(&shape, r#"{"n":7,"target":"x"}"#);
         let params = serde_json::from_str(r#"{"temperature":0,"model":"other"}"#).unwrap();
-        let prompt = Prompt::default().question("{n}").unwrap().params(params);
+        let prompt = Prompt::default().question("{n}").unwrap().params(params).unwrap();
         let body = prompt.endpoint("/v1/responses").unwrap().body(&asked, "m").unwrap();
         let wanted =
             json!({"temperature":0,"model":"other","input":[{"role":"user","content":"7"}]});
@@ -204,9 +224,22 @@ mod tests {
     fn what_cannot_be_asked_is_told() {
         assert!(Prompt::default().question("no field").is_err());
         assert!(Prompt::default().endpoint("/v1/embeddings").is_err());
+        for (params, wanted) in [
+            (json!({"messages": []}), Some("use --prompt")),
+            (json!({"input": "x"}), Some("use --prompt")),
+            (json!({"n": 3}), Some("--epochs")),
+            (json!({"n": 1, "temperature": 0}), None),
+        ] {
+            let refused = Prompt::default().params(params.as_object().unwrap().clone()).err();
+            let is_as_wanted = match (&refused, wanted) {
+                (Some(error), Some(wanted)) => error.to_string().contains(wanted),
+                (refused, wanted) => refused.is_none() && wanted.is_none(),
+            };
+            assert!(is_as_wanted, "{params}: {refused:?}");
+        }
         assert!(Prompt::default().fits(&Shape::Fields(crate::eval::Fields::default())).is_err());
         let prompt = Prompt::default().question("{q}").unwrap();
         let error = prompt.body(&sample(&Shape::SimpleQa, r#"{"problem":"p","answer":"a"}"#), "m");
-        assert!(error.unwrap_err().to_string().contains("`q`"));
+        assert!(error.unwrap_err().contains("`q`"));
     }
 }

@@ -1,12 +1,12 @@
 //! What an evaluation found.
 
 use super::answer::SampleResult;
-use super::interval::bootstrap;
+use super::interval::{bootstrap, of_extreme};
 use super::metrics::{Question, mean, pass_at, standard_error, vote};
+use super::scorer::Scorer;
 use crate::usage::Money;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::fmt;
 
 /// The version of the report's shape; it rises when a field changes its meaning or goes.
 const SCHEMA: u32 = 1;
@@ -31,12 +31,21 @@ pub struct Report {
     /// The chance that one of so many answers is right; with more than one repeat, and where every
     /// score is 0 or 1.
     pub pass_at: BTreeMap<u32, f64>,
-    /// What the most frequent answers come to; with more than two repeats.
+    /// Samples with so many scored answers, over which `pass_at` is taken.
+    pub pass_at_samples: BTreeMap<u32, u64>,
+    /// What the most frequent answers come to; with more than two repeats, and where the scorer takes
+    /// a part of the text for the answer.
     pub majority: Option<Majority>,
     /// Verdicts by their names, where there are more than right and wrong.
     pub labels: BTreeMap<String, u64>,
     /// Errors by kind: answers that did not come, or could not be judged.
     pub errors_by_kind: BTreeMap<String, u64>,
+    /// Answers that the limit of tokens cut short. They are judged as they are.
+    pub cut_short: u64,
+    /// Answers in which the model refused, or a filter did. They are judged as they are.
+    pub refused: u64,
+    /// Answers without a text. They are judged as they are.
+    pub empty: u64,
     /// Tokens of all requests, with those to a grader.
     pub input_tokens: u64,
     /// Tokens of all answers.
@@ -69,7 +78,8 @@ pub struct Score {
     pub mean: Option<f64>,
     /// The standard error of the mean, by samples.
     pub standard_error: Option<f64>,
-    /// The 95 % interval of the mean, by drawing samples again.
+    /// The 95 % interval of the mean, by drawing samples again; where all are right or all wrong, the
+    /// exact one of the binomial distribution.
     pub interval: Option<(f64, f64)>,
 }
 
@@ -118,7 +128,13 @@ impl Group {
         self.score.samples = self.questions.len() as u64;
         self.score.mean = mean(&self.questions);
         self.score.standard_error = standard_error(&self.questions);
-        self.score.interval = bootstrap(&self.questions, seed);
+        let scored = self.questions.iter().filter(|one| one.scored > 0).count();
+        self.score.interval = match self.score.mean {
+            Some(mean) if self.score.is_binary && (mean == 0.0 || mean == 1.0) => {
+                Some(of_extreme(scored, mean == 1.0))
+            }
+            _ => bootstrap(&self.questions, seed),
+        };
         self.score
     }
 }
@@ -139,6 +155,8 @@ pub(super) struct Tally {
     groups: BTreeMap<String, Group>,
     open: Option<Open>,
     majority: Majority,
+    /// Whether a part of some answer was taken for it.
+    has_parts: bool,
     report: Report,
 }
 
@@ -155,17 +173,9 @@ impl Tally {
             self.groups.entry(group.to_owned()).or_default().count(result);
         }
         let Some(result) = result else { return };
-        let report = &mut self.report;
-        report.input_tokens = report.input_tokens.saturating_add(result.input_tokens);
-        report.output_tokens = report.output_tokens.saturating_add(result.output_tokens);
-        report.cost += result.cost.unwrap_or(Money::ZERO);
-        report.unpriced += u64::from(result.answer.is_some() && result.cost.is_none());
-        if let Some(label) = &result.label {
-            *report.labels.entry(label.clone()).or_default() += 1;
-        }
-        if let Some(error) = &result.error {
-            *report.errors_by_kind.entry(error.kind.clone()).or_default() += 1;
-        } else if let (Some(score), Some(open)) = (result.score, &mut self.open) {
+        self.report.count(result);
+        self.has_parts |= result.extracted.is_some();
+        if let (None, Some(score), Some(open)) = (&result.error, result.score, &mut self.open) {
             let is_right = score >= 1.0;
             open.question.scored += 1;
             open.question.right += u32::from(is_right);
@@ -188,15 +198,21 @@ impl Tally {
         }
     }
 
-    pub(super) fn finish(mut self, scorer: &str, epochs: u32, seed: u64) -> Report {
+    pub(super) fn finish(mut self, scorer: &Scorer, epochs: u32, seed: u64) -> Report {
         self.close();
-        let mut report = Report { schema: SCHEMA, scorer: scorer.into(), epochs, ..self.report };
+        let name = scorer.name().to_owned();
+        let mut report = Report { schema: SCHEMA, scorer: name, epochs, ..self.report };
         if epochs > 1 && self.overall.score.is_binary {
             let all = AT.into_iter().filter(|k| *k < epochs).chain([epochs]);
             let known = all.filter_map(|k| Some((k, pass_at(&self.overall.questions, k)?)));
-            report.pass_at = known.collect();
+            for (k, (chance, samples)) in known {
+                report.pass_at.insert(k, chance);
+                report.pass_at_samples.insert(k, samples);
+            }
         }
-        report.majority = (epochs > 2 && self.majority.samples > 0).then_some(self.majority);
+        let has_votes = self.has_parts || scorer.names_answers();
+        let is_told = has_votes && epochs > 2 && self.majority.samples > 0;
+        report.majority = is_told.then_some(self.majority);
         report.overall = self.overall.finish(seed);
         report.groups =
             self.groups.into_iter().map(|(name, group)| (name, group.finish(seed))).collect();
@@ -204,71 +220,31 @@ impl Tally {
     }
 }
 
-impl fmt::Display for Score {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(mean) = self.mean else { return f.write_str("nothing was scored") };
-        // A share is told in percent, a mean score as it is.
-        let (scale, places) = if self.is_binary { (100.0, 1) } else { (1.0, 3) };
-        if self.is_binary {
-            write!(f, "{} of {} ({:.2} %)", self.correct, self.scored, mean * scale)?;
-        } else {
-            write!(f, "{mean:.3} over {}", self.scored)?;
+impl Report {
+    /// Counts what is told of answers besides their scores.
+    fn count(&mut self, result: &SampleResult) {
+        self.input_tokens = self.input_tokens.saturating_add(result.input_tokens);
+        self.output_tokens = self.output_tokens.saturating_add(result.output_tokens);
+        self.cost += result.cost.unwrap_or(Money::ZERO);
+        self.unpriced += u64::from(result.answer.is_some() && result.cost.is_none());
+        if let Some(label) = &result.label {
+            *self.labels.entry(label.clone()).or_default() += 1;
         }
-        if let Some(error) = self.standard_error {
-            write!(f, " ± {:.*}", places.max(2), error * scale)?;
+        if let Some(error) = &result.error {
+            *self.errors_by_kind.entry(error.kind.clone()).or_default() += 1;
         }
-        if let Some((low, high)) = self.interval {
-            write!(f, ", 95 % {:.places$} to {:.places$}", low * scale, high * scale)?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = if self.overall.is_binary { "accuracy" } else { "mean score" };
-        writeln!(f, "{name:<18}{}", self.overall)?;
-        for (name, score) in &self.groups {
-            writeln!(
-                f,
-                "  {name:<16}{}{score}",
-                if name.chars().count() >= 16 { " " } else { "" }
-            )?;
-        }
-        for (k, chance) in &self.pass_at {
-            writeln!(f, "{:<18}{:.2} %", format!("pass@{k}"), chance * 100.0)?;
-        }
-        if let Some(vote) = &self.majority {
-            let share = vote.correct as f64 / vote.samples as f64 * 100.0;
-            let ties = match vote.ties {
-                0 => String::new(),
-                ties => format!(", {ties} ties by the first answer"),
-            };
-            let of = format!("{} of {} ({share:.2} %)", vote.correct, vote.samples);
-            writeln!(f, "{:<18}{of}{ties}", "majority vote")?;
-        }
-        if !self.labels.is_empty() {
-            let all: Vec<_> = self.labels.iter().map(|(label, n)| format!("{n} {label}")).collect();
-            writeln!(f, "{:<18}{}", "verdicts", all.join(", "))?;
-        }
-        if self.overall.errors > 0 {
-            let kinds: Vec<_> =
-                self.errors_by_kind.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
-            let (errors, asked) = (self.overall.errors, self.overall.asked);
-            let kinds = kinds.join(", ");
-            writeln!(f, "{:<18}{errors} of {asked}, not counted as wrong: {kinds}", "errors")?;
-        }
-        if self.overall.missing > 0 {
-            let (missing, asked) = (self.overall.missing, self.overall.asked);
-            writeln!(f, "{:<18}{missing} of {asked} have no verdict yet", "missing")?;
-        }
-        Ok(())
+        let ended = |why: &str| result.finish_reason.as_deref() == Some(why);
+        self.cut_short += u64::from(ended("length"));
+        self.refused += u64::from(ended("refusal") || ended("content_filter"));
+        let is_empty = result.answer.as_ref().is_some_and(|answer| answer.trim().is_empty());
+        self.empty += u64::from(is_empty);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::eval::Grading;
     use crate::eval::answer::Fault;
 
     fn scored(score: f64, said: &str) -> SampleResult {
@@ -287,7 +263,7 @@ mod tests {
         tally.add("b", Some("x"), Some(&failed()));
         tally.add("c", Some("y"), None);
         tally.add("d", Some("y"), Some(&scored(0.0, "2")));
-        let report = tally.finish("exact", 1, 0);
+        let report = tally.finish(&Scorer::exact(), 1, 0);
         let all = &report.overall;
         assert_eq!((all.samples, all.asked, all.scored, all.correct), (4, 4, 2, 1));
         assert_eq!((all.errors, all.missing, all.mean), (1, 1, Some(0.5)));
@@ -312,7 +288,7 @@ mod tests {
                 tally.add(id, None, Some(&scored(score, said)));
             }
         }
-        let report = tally.finish("exact", 3, 0);
+        let report = tally.finish(&Scorer::exact(), 3, 0);
         assert_eq!(report.overall.samples, 3);
         let vote = report.majority.unwrap();
         assert_eq!((vote.samples, vote.correct, vote.ties), (3, 2, 1));
@@ -326,8 +302,76 @@ mod tests {
         for (id, score) in [("a", 0.5), ("b", 1.0)] {
             tally.add(id, None, Some(&scored(score, "x")));
         }
-        let text = tally.finish("graded", 2, 0).to_string();
+        let text = tally.finish(&Scorer::graded(Grading::usual()), 2, 0).to_string();
         assert!(text.starts_with("mean score        0.750 over 2 ± 0.250, 95 % 0.500"), "{text}");
         assert!(!text.contains("pass@"), "{text}");
+    }
+
+    #[test]
+    fn all_right_or_all_wrong_is_not_certain() {
+        let text = |score: f64| {
+            let mut tally = Tally::default();
+            for id in ["a", "b", "c", "d", "e"] {
+                tally.add(id, Some("g"), Some(&scored(score, "x")));
+            }
+            tally.finish(&Scorer::exact(), 1, 0).to_string()
+        };
+        assert!(text(0.0).contains("0 of 5 (0.00 %), 95 % 0.0 to 52.2\n"), "{}", text(0.0));
+        assert!(text(1.0).contains("5 of 5 (100.00 %), 95 % 47.8 to 100.0\n"), "{}", text(1.0));
+    }
+
+    #[test]
+    fn pass_at_k_tells_over_how_many_samples_it_is_taken() {
+        let mut tally = Tally::default();
+        for (id, results) in
+            [("a", [scored(1.0, "1"), failed()]), ("b", [scored(0.0, "2"), scored(1.0, "1")])]
+        {
+            results.iter().for_each(|result| tally.add(id, None, Some(result)));
+        }
+        let text = tally.finish(&Scorer::exact(), 2, 0).to_string();
+        assert!(text.contains("pass@1            75.00 %\n"), "{text}");
+        assert!(
+            text.contains("pass@2            100.00 %, of 1 samples with as many scored answers"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_majority_is_told_only_where_answers_can_be_the_same() {
+        let majority = |scorer: &Scorer, part: Option<&str>| {
+            let mut tally = Tally::default();
+            for n in 0..3 {
+                let extracted = part.map(str::to_owned);
+                let result = SampleResult { extracted, ..scored(1.0, &format!("text {n}")) };
+                tally.add("a", None, Some(&result));
+            }
+            tally.finish(scorer, 3, 0).majority.is_some()
+        };
+        assert!(!majority(&Scorer::includes(), None));
+        assert!(!majority(&Scorer::graded(Grading::usual()), None));
+        assert!(majority(&Scorer::includes(), Some("B")));
+        assert!(majority(&Scorer::gsm8k(), None));
+    }
+
+    #[test]
+    fn answers_that_were_cut_short_refused_or_empty_are_told() {
+        let mut tally = Tally::default();
+        for (id, answer, why) in [
+            ("a", "so 4", "length"),
+            ("b", "no", "refusal"),
+            ("c", " ", "stop"),
+            ("d", "5", "stop"),
+        ] {
+            let finish_reason = Some(why.to_owned());
+            tally.add(id, None, Some(&SampleResult { finish_reason, ..scored(0.0, answer) }));
+        }
+        let text = tally.finish(&Scorer::exact(), 1, 0).to_string();
+        for part in [
+            "cut short         1 of 4 by",
+            "refused           1 of 4 by",
+            "empty             1 of 4 have",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! A question of a data set, and what rides beside its request.
 
+use crate::wire::row::id_hash;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 /// What a model is asked, before a prompt is made of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +21,8 @@ pub enum Input {
 pub struct Sample {
     /// Its id; the number of its row where the data set has none.
     pub id: String,
+    /// The number of its row, from 1: the line of JSON Lines, else the row without a header.
+    pub row: u64,
     /// What is asked.
     pub input: Input,
     /// The answers that are right; any of them will do.
@@ -33,6 +37,21 @@ pub struct Sample {
     pub metadata: Map<String, Value>,
     /// The row itself, for templates.
     pub fields: Map<String, Value>,
+}
+
+/// The letters of the right choices, as targets name them: `B`, or with several `AC`, `A, C` or one
+/// after the other.
+pub(super) fn right_choices(target: &[String], choices: &[String]) -> BTreeSet<String> {
+    if choices.is_empty() {
+        return BTreeSet::new();
+    }
+    let all = || (0..choices.len()).map(letter);
+    let words = target.iter().flat_map(|text| text.split([',', ' ']));
+    let named = words.flat_map(|word| match all().any(|known| known == word) {
+        true => vec![word.to_owned()],
+        false => word.chars().map(|c| c.to_ascii_uppercase().to_string()).collect(),
+    });
+    named.collect()
 }
 
 /// What rides beside a request and comes back with its answer, so that the answer alone can be
@@ -59,6 +78,11 @@ pub struct Task {
 }
 
 impl Task {
+    /// A number that differs where the task does.
+    pub(super) fn hash(&self) -> u64 {
+        id_hash(&serde_json::to_string(self).expect("a task is plain data"))
+    }
+
     /// A repeat of a sample.
     pub fn new(sample: &Sample, epoch: u32) -> Task {
         Task {

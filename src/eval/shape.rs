@@ -1,5 +1,6 @@
 //! The shapes of data sets: a row becomes a sample.
 
+use super::row::Row;
 use super::sample::{Input, Sample, letter};
 use serde_json::{Map, Value};
 
@@ -20,12 +21,12 @@ pub struct Fields {
 pub enum Shape {
     /// `question`, and `answer` with the solution after `####`.
     Gsm8k,
-    /// `question`, four `choices` (or columns `A` to `D`), `answer` as a number from 0 or a letter,
-    /// `subject`. Also the original CSV files, which have no header.
+    /// `question`, `choices` (or `options`, or columns `A` to `D`), `answer` as a letter or a number
+    /// from 0, `subject` (or `category`). Also the original CSV files, which have no header.
     Mmlu,
     /// `task_id`, `prompt`, `canonical_solution`, `test`, `entry_point`.
     HumanEval,
-    /// `problem` and `answer`.
+    /// `problem`, `answer`, and `metadata` with a `topic`, which is the group.
     SimpleQa,
     /// `input`, a text or messages, and `ideal`, a text or a list of them.
     OpenAiEvals,
@@ -69,9 +70,14 @@ impl Shape {
     /// Reads a row; `number` is its id where it has none.
     pub(super) fn read(&self, number: u64, fields: Map<String, Value>) -> Result<Sample, String> {
         let row = Row(&fields);
-        let id = |name: &str| row.text(name).unwrap_or_else(|| number.to_string());
+        let id = match self {
+            Shape::HumanEval => "task_id",
+            Shape::Fields(Fields { id: Some(name), .. }) => name,
+            _ => "id",
+        };
         let mut sample = Sample {
-            id: id("id"),
+            id: row.some(id).unwrap_or_else(|| number.to_string()),
+            row: number,
             input: Input::Text(String::new()),
             target: Vec::new(),
             choices: Vec::new(),
@@ -81,28 +87,14 @@ impl Shape {
             fields: Map::new(),
         };
         match self {
-            Shape::Gsm8k => {
-                sample.input = Input::Text(row.need("question")?);
-                sample.solution = row.need("answer")?;
-                let (_, number) = sample
-                    .solution
-                    .rsplit_once("####")
-                    .ok_or("the field `answer` has no ####, after which the number is expected")?;
-                sample.target = vec![number.trim().to_owned()];
-            }
+            Shape::Gsm8k => gsm8k(&mut sample, &row)?,
             Shape::Mmlu => mmlu(&mut sample, &row)?,
-            Shape::HumanEval => {
-                sample.id = id("task_id");
-                sample.input = Input::Text(row.need("prompt")?);
-                sample.solution = row.text("canonical_solution").unwrap_or_default();
-                sample.target = vec![sample.solution.clone()];
-                for name in ["prompt", "test", "entry_point"] {
-                    sample.metadata.insert(name.into(), row.need(name)?.into());
-                }
-            }
+            Shape::HumanEval => human_eval(&mut sample, &row)?,
             Shape::SimpleQa => {
                 sample.input = Input::Text(row.need("problem")?);
                 sample.target = vec![row.need("answer")?];
+                let topic = row.object("metadata").and_then(|all| all.get("topic").cloned());
+                sample.group = topic.and_then(|topic| topic.as_str().map(str::to_owned));
             }
             Shape::OpenAiEvals => {
                 sample.input = row.input()?;
@@ -110,7 +102,6 @@ impl Shape {
             }
             Shape::Inspect => inspect(&mut sample, &row)?,
             Shape::Fields(names) => {
-                sample.id = id(names.id.as_deref().unwrap_or("id"));
                 sample.target = row.texts(names.target.as_deref().unwrap_or("target"))?;
                 if let Some(name) = &names.group {
                     sample.group = Some(row.need(name)?);
@@ -128,24 +119,49 @@ impl Shape {
     }
 }
 
+fn gsm8k(sample: &mut Sample, row: &Row<'_>) -> Result<(), String> {
+    sample.input = Input::Text(row.need("question")?);
+    sample.solution = row.need("answer")?;
+    let marked = sample.solution.rsplit_once("####").map(|(_, number)| number.trim().to_owned());
+    let marked = marked.filter(|number| !number.is_empty());
+    sample.target =
+        vec![marked.ok_or("the field `answer` has no ####, after which the number is expected")?];
+    Ok(())
+}
+
+fn human_eval(sample: &mut Sample, row: &Row<'_>) -> Result<(), String> {
+    sample.input = Input::Text(row.need("prompt")?);
+    sample.solution = row.text("canonical_solution").unwrap_or_default();
+    sample.target = vec![sample.solution.clone()];
+    for name in ["prompt", "test", "entry_point"] {
+        sample.metadata.insert(name.into(), row.need(name)?.into());
+    }
+    Ok(())
+}
+
 fn mmlu(sample: &mut Sample, row: &Row<'_>) -> Result<(), String> {
     sample.input = Input::Text(row.need("question")?);
-    sample.group = row.text("subject").filter(|subject| !subject.is_empty());
-    sample.choices = match row.texts("choices") {
-        Ok(choices) => choices,
-        Err(_) => {
-            ["A", "B", "C", "D"].into_iter().map(|name| row.need(name)).collect::<Result<_, _>>()?
-        }
-    };
+    // MMLU-Pro has up to ten `options`, and a `category`.
+    sample.group = row.some("subject").or_else(|| row.some("category"));
+    sample.choices = row.choices("choices")?;
+    if sample.choices.is_empty() {
+        sample.choices = row.choices("options")?;
+    }
+    if sample.choices.is_empty() {
+        let columns = ["A", "B", "C", "D"].into_iter().map(|name| row.need(name));
+        sample.choices = columns.collect::<Result<_, _>>()?;
+    }
     let answer = row.need("answer")?;
-    let answer = match answer.parse::<usize>() {
+    let answer = match answer.trim().parse::<usize>() {
         Ok(at) => letter(at),
         Err(_) => answer.trim().to_ascii_uppercase(),
     };
     if !(0..sample.choices.len()).any(|at| letter(at) == answer) {
-        return Err(
-            "the field `answer` is neither the letter of a choice nor its number from 0".to_owned()
-        );
+        let count = sample.choices.len();
+        return Err(format!(
+            "the field `answer` is neither the letter of one of the {count} choices nor its number \
+             from 0"
+        ));
     }
     sample.target = vec![answer];
     Ok(())
@@ -154,12 +170,8 @@ fn mmlu(sample: &mut Sample, row: &Row<'_>) -> Result<(), String> {
 fn inspect(sample: &mut Sample, row: &Row<'_>) -> Result<(), String> {
     sample.input = row.input()?;
     sample.target = row.texts("target").unwrap_or_default();
-    if row.0.get("choices").is_some_and(|choices| !choices.is_null()) {
-        sample.choices = row.texts("choices")?;
-    }
-    if let Some(Value::Object(metadata)) = row.0.get("metadata") {
-        sample.metadata.clone_from(metadata);
-    }
+    sample.choices = row.choices("choices")?;
+    sample.metadata = row.object("metadata").unwrap_or_default();
     Ok(())
 }
 
@@ -169,56 +181,10 @@ fn listed(choices: &[String]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-struct Row<'a>(&'a Map<String, Value>);
-
-impl Row<'_> {
-    fn text(&self, name: &str) -> Option<String> {
-        self.0.get(name).and_then(text)
-    }
-
-    fn need(&self, name: &str) -> Result<String, String> {
-        self.text(name).ok_or_else(|| {
-            let names: Vec<_> = self.0.keys().take(12).map(|name| format!("`{name}`")).collect();
-            format!("there is no text in the field `{name}`; the row has {}", names.join(", "))
-        })
-    }
-
-    /// A text, or all texts of a list.
-    fn texts(&self, name: &str) -> Result<Vec<String>, String> {
-        match self.0.get(name) {
-            Some(Value::Array(all)) => all
-                .iter()
-                .map(|one| text(one).ok_or(format!("the list `{name}` holds more than texts")))
-                .collect(),
-            _ => Ok(vec![self.need(name)?]),
-        }
-    }
-
-    fn input(&self) -> Result<Input, String> {
-        match self.0.get("input") {
-            Some(Value::Array(messages)) => {
-                if messages.iter().any(|one| one.get("role").is_none()) {
-                    return Err("a message of `input` has no role".to_owned());
-                }
-                Ok(Input::Messages(messages.clone()))
-            }
-            _ => Ok(Input::Text(self.need("input")?)),
-        }
-    }
-}
-
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(is) => Some(is.to_string()),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn read(shape: &Shape, row: &str) -> Result<Sample, String> {
         shape.read(7, serde_json::from_str(row).unwrap())
@@ -265,6 +231,27 @@ mod tests {
                 r#"{"metadata":"{'topic': 'x'}","problem":"who?","answer":"she"}"#,
                 "7",
                 "she",
+                Some("x"),
+            ),
+            (
+                &Shape::Mmlu,
+                r#"{"question":"q","choices":"['w' 'x'\n \"y's\" 'z']","answer":"1 ","subject":"law"}"#,
+                "7",
+                "B",
+                Some("law"),
+            ),
+            (
+                &Shape::Mmlu,
+                r#"{"question":"q","options":["a","b","c","d","e"],"answer":"E","category":"business"}"#,
+                "7",
+                "E",
+                Some("business"),
+            ),
+            (
+                &Shape::Inspect,
+                r#"{"input":"Which?","target":"B","id":"","choices":"[\"x, y\", \"z\"]","metadata":"{\"a\":1}"}"#,
+                "7",
+                "B",
                 None,
             ),
             (
@@ -299,11 +286,33 @@ mod tests {
     }
 
     #[test]
+    fn a_table_holds_lists_and_objects_as_text() {
+        let inspect = |choices: &str| {
+            let row = json!({"input":"q","target":"A","choices":choices,"metadata":"{\"a\": 1}"});
+            Shape::Inspect.read(1, row.as_object().unwrap().clone()).unwrap()
+        };
+        for (choices, wanted) in
+            [("['x, y' 'z']", vec!["x, y", "z"]), ("x, y,", vec!["x", "y"]), (" ", vec![])]
+        {
+            let sample = inspect(choices);
+            assert_eq!(
+                (sample.choices, &sample.metadata["a"]),
+                (wanted.into_iter().map(String::from).collect(), &json!(1))
+            );
+        }
+        let messages = r#"{"input":"[{\"role\":\"user\",\"content\":\"hi\"}]","target":"x"}"#;
+        let wanted = Input::Messages(vec![json!({"role":"user","content":"hi"})]);
+        assert_eq!(read(&Shape::Inspect, messages).unwrap().input, wanted);
+        let list = read(&Shape::Inspect, r#"{"input":"[1, 2]","target":"3"}"#).unwrap();
+        assert_eq!(list.input, Input::Text("[1, 2]".into()));
+    }
+
+    #[test]
     fn rows_of_another_shape_are_told_by_their_fields() {
         for (shape, row, wanted) in [
             (
                 Shape::Gsm8k,
-                r#"{"q":"secret","answer":"x"}"#,
+                r#"{"answer":"x","q":"secret"}"#,
                 "there is no text in the field `question`; the row has `answer`, `q`",
             ),
             (Shape::Gsm8k, r#"{"question":"q","answer":"5"}"#, "the field `answer` has no ####"),

@@ -1,6 +1,7 @@
 //! What was judged, kept on the disk until it is put in order.
 
-use super::answer::SampleResult;
+use super::answer::{Answered, SampleResult};
+use super::sample::Task;
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -13,9 +14,11 @@ struct Place {
     start: u64,
     len: u32,
     is_ok: bool,
+    /// What tells whether the task is still the one by which it was judged.
+    task: u64,
 }
 
-/// Results by the hashes of their requests' ids, in some 30 bytes of memory for each.
+/// Results by the hashes of their requests' ids, in some 40 bytes of memory for each.
 ///
 /// The file has no name once it is open, where the system allows it.
 #[derive(Debug)]
@@ -46,16 +49,21 @@ impl Spool {
         self.places.get(&id_hash).is_some_and(|place| place.is_ok)
     }
 
-    /// Keeps a result; that of an answer stays before that of a failure.
-    pub(super) fn put(&mut self, id_hash: u64, is_ok: bool, result: &SampleResult) -> Result<()> {
-        if self.has(id_hash) {
-            return Ok(());
+    /// Keeps a result; that of an answer stays before that of a failure. Says whether it is kept.
+    pub(super) fn put(&mut self, one: &Answered) -> Result<bool> {
+        let Answered { id_hash, is_ok, task, result } = one;
+        if self.has(*id_hash) {
+            return Ok(false);
         }
         let before = self.pending.len();
         serde_json::to_writer(&mut self.pending, result).expect("a result is plain data");
         let len = (self.pending.len() - before) as u32;
-        self.places.insert(id_hash, Place { start: self.end + before as u64, len, is_ok });
-        if self.pending.len() >= WRITE { self.flush() } else { Ok(()) }
+        let start = self.end + before as u64;
+        self.places.insert(*id_hash, Place { start, len, is_ok: *is_ok, task: task.hash() });
+        if self.pending.len() >= WRITE {
+            self.flush()?;
+        }
+        Ok(true)
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -68,6 +76,11 @@ impl Spool {
         self.end += self.pending.len() as u64;
         self.pending.clear();
         Ok(())
+    }
+
+    /// Whether a result was judged by this task, and not by what the data set said earlier.
+    pub(super) fn is_of(&self, id_hash: u64, task: &Task) -> bool {
+        self.places.get(&id_hash).is_some_and(|place| place.task == task.hash())
     }
 
     /// The result of a request, if there is one.
@@ -98,13 +111,20 @@ mod tests {
     fn an_answer_stays_and_a_failure_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let mut spool = Spool::beside(&folder.path().join("out.jsonl")).unwrap();
-        let named = |id: &str| SampleResult { id: id.into(), ..SampleResult::default() };
-        spool.put(1, false, &named("failed")).unwrap();
+        let named = |id_hash: u64, is_ok: bool, id: &str| Answered {
+            id_hash,
+            is_ok,
+            task: Task { epoch: 1, ..Task::default() },
+            result: SampleResult { id: id.into(), ..SampleResult::default() },
+        };
+        assert!(spool.put(&named(1, false, "failed")).unwrap());
         assert!(!spool.has(1));
-        spool.put(1, true, &named("answered")).unwrap();
-        spool.put(1, false, &named("failed again")).unwrap();
+        assert!(spool.put(&named(1, true, "answered")).unwrap());
+        assert!(!spool.put(&named(1, false, "failed again")).unwrap());
+        assert!(spool.is_of(1, &Task { epoch: 1, ..Task::default() }));
+        assert!(!spool.is_of(1, &Task { epoch: 2, ..Task::default() }));
         assert_eq!(spool.get(1).unwrap().unwrap().id, "answered");
-        spool.put(2, true, &named("later")).unwrap();
+        spool.put(&named(2, true, "later")).unwrap();
         assert_eq!(spool.get(2).unwrap().unwrap().id, "later");
         assert!(spool.get(3).unwrap().is_none());
         drop(spool);

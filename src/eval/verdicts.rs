@@ -34,17 +34,19 @@ impl Verdicts {
             if all.get(&said.id_hash).is_some_and(|known| known.is_ok) {
                 return;
             }
-            let scorer = |message| Fault { kind: "grader".into(), message };
+            let wrong = |message: String| Fault::new("grader", &message);
             let verdict = match (said.result.error, said.result.answer) {
                 (Some(error), _) => Err(error),
-                (None, answer) => how.read(&answer.unwrap_or_default()).map_err(scorer),
+                (None, answer) => how.read(&answer.unwrap_or_default()).map_err(wrong),
             };
+            // A request that failed costs nothing, so that the answer's price is still known.
+            let cost = if said.is_ok { said.result.cost } else { Some(Money::ZERO) };
             let graded = Graded {
                 verdict,
                 is_ok: said.is_ok,
                 input_tokens: said.result.input_tokens,
                 output_tokens: said.result.output_tokens,
-                cost: said.result.cost,
+                cost,
             };
             all.insert(said.id_hash, graded);
         })?;
@@ -54,10 +56,7 @@ impl Verdicts {
     /// Notes the verdict on an answer, if there is one.
     pub(super) fn apply(&self, id_hash: u64, result: &mut SampleResult) {
         let Some(graded) = self.0.get(&id_hash).filter(|_| result.answer.is_some()) else { return };
-        match &graded.verdict {
-            Ok(verdict) => result.judged(verdict.clone()),
-            Err(fault) => result.error = Some(fault.clone()),
-        }
+        result.judged(graded.verdict.clone());
         result.input_tokens += graded.input_tokens;
         result.output_tokens += graded.output_tokens;
         result.cost = result.cost.zip(graded.cost).map(|(answer, grading)| answer + grading);

@@ -32,6 +32,8 @@ pub struct Plan {
     /// Seconds since an earlier plan for the same output was begun, which a run goes on with: what
     /// it has put into batches stays there, and everything else goes live.
     pub begun_seconds_ago: Option<f64>,
+    /// Rows that the cache of answers has; they are in no share.
+    pub from_cache: u64,
     /// The plan against all live and all by batch.
     pub alternatives: Vec<Alternative>,
 }
@@ -138,6 +140,7 @@ pub fn plan(situation: &Situation, thresholds: &Thresholds) -> Plan {
         cap: situation.cap,
         under_way: situation.under_way,
         begun_seconds_ago: None,
+        from_cache: 0,
         alternatives: alternatives(situation, &chosen, deadline, thresholds),
     }
 }

@@ -154,6 +154,7 @@ impl AutoRun {
         let estimate = self.survey(show)?;
         let begun = kept.as_ref().map_or(self.now(), |kept| kept.begun);
         let mut plan = self.plan_of(&estimate, begun)?;
+        plan.from_cache = estimate.rows.from_cache;
         plan.begun_seconds_ago = kept.map(|kept| self.seconds_since(kept.begun));
         Ok(plan)
     }
@@ -248,6 +249,9 @@ impl AutoRun {
             .leave_out(self.batches.rows_under_way(&self.output)?);
         if !self.is_fresh {
             survey = survey.output(&self.output);
+        }
+        if dispatcher.cache.is_on() {
+            survey = survey.kept(self.batches.caller().clone());
         }
         survey.run(show)
     }

@@ -23,6 +23,11 @@ pub struct Rules {
     pub open: Duration,
     /// How long it stays open at most before the next probe. Default: 10 s.
     pub open_cap: Duration,
+    /// How long it may be open before callers are told. Default: 5 min.
+    pub patience: Duration,
+    /// The same, as long as the server was never reached: what is wrong then is most often its address.
+    /// No longer than `patience`. Default: 20 s.
+    pub first_patience: Duration,
 }
 
 impl Default for Rules {
@@ -35,6 +40,8 @@ impl Default for Rules {
             connect_failures: 10,
             open: Duration::from_secs(2),
             open_cap: Duration::from_secs(10),
+            patience: Duration::from_secs(300),
+            first_patience: Duration::from_secs(20),
         }
     }
 }
@@ -74,6 +81,8 @@ pub struct Heard {
     pub verdict: Verdict,
     /// Whether no connection could be made.
     pub is_connect_failure: bool,
+    /// Whether the request may have reached the server.
+    pub is_sent: bool,
 }
 
 /// A change that a result brought about, for those who tell of it.
@@ -115,6 +124,8 @@ pub struct Breaker {
     open_since: Option<Time>,
     /// When it closed last.
     closed_at: Time,
+    /// Whether any call ever came as far as the server.
+    was_reached: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -145,12 +156,28 @@ impl Breaker {
             openings: 0,
             open_since: None,
             closed_at: Time::ZERO,
+            was_reached: false,
         }
     }
 
     /// Since when it has not been closed; `None` when it is.
     pub fn open_since(&self) -> Option<Time> {
         self.open_since
+    }
+
+    /// Whether any call ever came as far as the server, which need not have been well.
+    pub fn was_reached(&self) -> bool {
+        self.was_reached
+    }
+
+    /// For how long it has been open, if that is longer than callers should wait.
+    pub fn given_up(&self, now: Time) -> Option<Duration> {
+        let patience = match self.was_reached {
+            true => self.rules.patience,
+            false => self.rules.patience.min(self.rules.first_patience),
+        };
+        let open_for = self.open_since.map_or(Duration::ZERO, |since| now.since(since));
+        (open_for >= patience).then_some(open_for)
     }
 
     /// The number of the call that was admitted last.
@@ -192,6 +219,7 @@ impl Breaker {
 
     /// Takes in a result. `roll` from 0 to 1 spreads the time for which the circuit is open.
     pub fn record(&mut self, now: Time, heard: &Heard, roll: f64) -> Option<Change> {
+        self.was_reached |= heard.is_sent;
         match (heard.is_probe, self.state) {
             (true, State::HalfOpen { .. }) => self.record_probe(now, heard.verdict, roll),
             (_, State::Closed) => self.record_call(now, heard, roll),
@@ -318,7 +346,8 @@ mod tests {
     }
 
     fn heard(is_probe: bool, sent_at: f64, verdict: Verdict, is_connect_failure: bool) -> Heard {
-        Heard { is_probe, number: 1, sent_at: at(sent_at), verdict, is_connect_failure }
+        let is_sent = !is_connect_failure;
+        Heard { is_probe, number: 1, sent_at: at(sent_at), verdict, is_connect_failure, is_sent }
     }
 
     fn feed(breaker: &mut Breaker, now: f64, verdict: Verdict, count: u32) {
@@ -387,6 +416,36 @@ mod tests {
             breaker.record(at(1.0), &heard(false, 1.0, Verdict::Ill, true), 1.0);
         }
         assert!(matches!(breaker.admit(at(1.0)), Admission::Until(_)));
+    }
+
+    #[test]
+    fn a_server_that_was_never_reached_is_given_up_sooner() {
+        let reached = [
+            ("an answer", Some(heard(false, 0.5, Verdict::Ok, false))),
+            ("an error", Some(heard(false, 0.5, Verdict::Ill, false))),
+            ("a refusal", Some(heard(false, 0.5, Verdict::Ignored, false))),
+        ];
+        let unreached = [
+            ("nothing", None),
+            ("a call that was taken back", Some(heard(false, 0.5, Verdict::Ignored, true))),
+            ("no connection", Some(heard(false, 0.5, Verdict::Ill, true))),
+        ];
+        let short = Rules { patience: Duration::from_secs(5), ..Rules::default() };
+        let cases = reached.into_iter().map(|case| (case, 301.0));
+        for ((name, first), ends) in cases.chain(unreached.into_iter().map(|case| (case, 21.0))) {
+            for (rules, ends) in [(Rules::default(), ends), (short, 6.0)] {
+                let mut breaker = Breaker::new(rules);
+                if let Some(first) = first {
+                    breaker.record(at(0.5), &first, 1.0);
+                }
+                for _ in 0..40 {
+                    breaker.record(at(1.0), &heard(false, 1.0, Verdict::Ill, true), 1.0);
+                }
+                assert_eq!(breaker.given_up(at(ends - 0.1)), None, "{name}");
+                let open_for = Some(Duration::from_secs_f64(ends - 1.0));
+                assert_eq!(breaker.given_up(at(ends)), open_for, "{name}");
+            }
+        }
     }
 
     #[test]

@@ -4,11 +4,13 @@ use super::page;
 use super::rows::Rows;
 use super::score::Score;
 use super::told::Told;
+use crate::bulk::input::Source;
 use crate::bulk::journal::same_file;
 use crate::error::{Error, Result};
+use crate::usage::Prices;
 use serde_json::Value;
 use std::fs::{self, File};
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// A page about a run, made of its summary, its output, or both.
@@ -24,8 +26,11 @@ use std::path::{Path, PathBuf};
 pub struct Report {
     pub(super) title: Option<String>,
     pub(super) told: Option<Told>,
+    /// The run that asked a grader, of an evaluation that has one.
+    pub(super) grading: Option<Told>,
     pub(super) rows: Option<Rows>,
     pub(super) score: Option<Score>,
+    prices: Option<Prices>,
     sources: Vec<PathBuf>,
 }
 
@@ -38,6 +43,13 @@ impl Report {
     /// What stands at the top. Default: `Run report`.
     pub fn title(mut self, title: impl Into<Option<String>>) -> Report {
         self.title = title.into();
+        self
+    }
+
+    /// What answers cost, where there is no summary that tells it; to be called before the first
+    /// output is read. Default: the list of this crate.
+    pub fn prices(mut self, prices: Prices) -> Report {
+        self.prices = Some(prices);
         self
     }
 
@@ -68,25 +80,28 @@ impl Report {
         }
         self.score = score.or(self.score.take());
         if is_run {
+            let grading = all.get("rounds").and_then(|rounds| rounds.get(1));
+            self.grading = grading.map(|grading| Told::read(grading.clone())).transpose()?;
             self.told = Some(Told::read(run.clone())?);
         }
         Ok(())
     }
 
     /// Reads the output of a run, line by line; several are taken together. A torn last line is
-    /// passed over.
+    /// passed over, and a name that ends with `.gz` is unpacked.
     ///
     /// # Errors
     /// When it cannot be read, or is not an output.
     pub fn output(mut self, path: impl AsRef<Path>) -> Result<Report> {
         let path = path.as_ref();
-        let failed = |e| Error::file("read", path, e);
-        let file = File::open(path).map_err(failed)?;
-        let rows = self.rows.get_or_insert_default();
-        let before = rows.lines();
-        rows.read(BufReader::with_capacity(1 << 18, file)).map_err(failed)?;
-        let is_empty = fs::metadata(path).map_err(failed)?.len() == 0;
-        if rows.lines() == before && !is_empty {
+        let lines = Source::open(path)?.lines()?;
+        let prices = &mut self.prices;
+        let rows = self
+            .rows
+            .get_or_insert_with(|| Rows::new(prices.take().unwrap_or_else(Prices::builtin)));
+        let before = (rows.lines(), rows.unread);
+        rows.read(lines)?;
+        if rows.lines() == before.0 && rows.unread > before.1 {
             let message = format!(
                 "{} is not the output of a run: none of its lines is an answer or a failure",
                 path.display()

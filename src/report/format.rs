@@ -95,6 +95,13 @@ pub(super) fn small(dollars: f64) -> String {
     format!("{dollars:.places$}")
 }
 
+/// A number with so many decimal places: `1,234.50`.
+pub(super) fn fixed(value: f64, places: usize) -> String {
+    let text = format!("{value:.places$}");
+    let (whole, fraction) = text.split_at(text.find('.').unwrap_or(text.len()));
+    format!("{}{fraction}", whole.parse().map_or(whole.to_owned(), count))
+}
+
 /// `1 row`, `2 rows`.
 pub(super) fn counted(number: u64, what: &str) -> String {
     let s = if number == 1 { "" } else { "s" };
@@ -205,6 +212,7 @@ mod tests {
         {
             assert_eq!(small(dollars), text);
         }
+        assert_eq!((fixed(1_234.5, 2), fixed(0.005, 3)), ("1,234.50".into(), "0.005".into()));
         assert_eq!(axis(2_500_000.0), "2.5\u{a0}M");
         assert_eq!(
             (counted(1, "row"), counted(2, "row")),

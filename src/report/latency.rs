@@ -4,7 +4,7 @@ use super::chart::{Chart, Series, Shape, Whisker, whiskers};
 use super::format::{axis, count, counted, seconds};
 use super::rows::Rows;
 use super::table::Table;
-use super::ticks;
+use super::ticks::{self, Axis};
 use super::told::Told;
 use crate::bulk::{Distribution, Percentiles};
 
@@ -20,7 +20,8 @@ pub(super) fn section(told: Option<&Told>, rows: Option<&Rows>) -> Option<String
         rows.map(|rows| (rows.server.percentiles(), rows.waiting.percentiles())),
     ];
     let [of_run, of_rows] = all.map(|both| both.filter(|(server, _)| server.count > 0));
-    let (server, waiting) = of_run.or(of_rows)?;
+    // An output may hold the rows of several runs; the numbers are to be those of the charts.
+    let (server, waiting) = of_rows.or(of_run)?;
     let mut out = table(&server, &waiting);
     match rows.filter(|_| of_rows.is_some_and(|(server, _)| server.count > 1)) {
         Some(rows) => {
@@ -36,7 +37,7 @@ pub(super) fn section(told: Option<&Told>, rows: Option<&Rows>) -> Option<String
 fn table(server: &Percentiles, waiting: &Percentiles) -> String {
     let mut table = Table::new(&[
         "",
-        "#half",
+        "#median",
         "#90 %",
         "#95 %",
         "#99 %",
@@ -53,14 +54,14 @@ fn table(server: &Percentiles, waiting: &Percentiles) -> String {
     format!(
         "<div class=\"full\">{}<p class=\"note\">Seconds of answered rows. At the server: from the \
          first byte sent to the last byte received, of the last attempt. Waiting: for limits, and \
-         between attempts. So many rows of 100 took at most as long.</p></div>",
+         between attempts. Of 100 rows, so many took at most as long.</p></div>",
         table.html()
     )
 }
 
 fn histogram(name: &str, class: &'static str, times: &Distribution) -> String {
     let p = times.percentiles();
-    let x = ticks::log(p.min.max(LEAST), p.max.max(LEAST));
+    let x = times_axis(p.min, p.max);
     let bounds = ticks::bounds(&x, BARS);
     let counts = times.between(&bounds);
     let most = counts.iter().copied().max().unwrap_or(0);
@@ -71,7 +72,7 @@ fn histogram(name: &str, class: &'static str, times: &Distribution) -> String {
         table.row([seconds(bound[0]), seconds(bound[1]), count(*rows)]);
     }
     let desc = format!(
-        "{}: half took at most {}, 99 of 100 at most {}, the longest {}.",
+        "{}: the median is {}, 99 of 100 took at most {}, the longest {}.",
         counted(p.count, "row"),
         seconds(p.p50),
         seconds(p.p99),
@@ -79,7 +80,7 @@ fn histogram(name: &str, class: &'static str, times: &Distribution) -> String {
     );
     // Names of values that lie close together would cover each other.
     let is_apart = x.place(p.p99) - x.place(p.p50) > 0.16;
-    let mut at = vec![(p.p50, "half".to_owned())];
+    let mut at = vec![(p.p50, "median".to_owned())];
     if is_apart {
         at.push((p.p99, "99 %".to_owned()));
     }
@@ -96,13 +97,24 @@ fn histogram(name: &str, class: &'static str, times: &Distribution) -> String {
     .html()
 }
 
+/// An axis for times from `least` to `most`; all that are shorter than [`LEAST`] are at its start.
+fn times_axis(least: f64, most: f64) -> Axis {
+    let mut x = ticks::log(least.max(LEAST), most.max(LEAST));
+    if let Some((value, text)) = x.marks.first_mut()
+        && least < *value
+    {
+        *text = format!("≤\u{2009}{text}");
+    }
+    x
+}
+
 /// The same from percentiles alone.
 fn spans(server: &Percentiles, waiting: &Percentiles) -> String {
     let both = [("At the server", server), ("Waiting", waiting)];
-    let (least, most) = both.iter().fold((f64::MAX, LEAST), |(least, most), (_, p)| {
-        (least.min(p.min.max(LEAST)), most.max(p.p99))
-    });
-    let x = ticks::log(least, most);
+    let (least, most) = both
+        .iter()
+        .fold((f64::MAX, LEAST), |(least, most), (_, p)| (least.min(p.min), most.max(p.p99)));
+    let x = times_axis(least, most);
     let rows = both.map(|(name, p)| Whisker {
         name: name.into(),
         low: p.min,
@@ -110,6 +122,6 @@ fn spans(server: &Percentiles, waiting: &Percentiles) -> String {
         high: p.p99,
         text: format!("{} ({} to {})", seconds(p.p50), seconds(p.min), seconds(p.p99)),
     });
-    let unit = "dot: half; line: shortest to 99 of 100; logarithmic";
+    let unit = "dot: median; line: shortest to 99 of 100; logarithmic";
     whiskers("How long rows took", unit, "Time at the server and waiting.", &x, &rows)
 }

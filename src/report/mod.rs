@@ -5,6 +5,7 @@
 //! - `files` - from files to a page: [`Report`].
 //! - `told` - what a summary tells.
 //! - `rows` - what the lines of an output tell.
+//! - `course` - what they tell of money, and of when rows ended.
 //! - `score` - what an evaluation tells.
 //! - `page` - the page, and its first screen.
 //! - `over_time`, `latency`, `failures`, `money`, `limits`, `quality` - a section each.
@@ -14,6 +15,7 @@
 //! - `format` - numbers, times and texts as they are shown.
 
 mod chart;
+mod course;
 mod failures;
 mod files;
 mod format;

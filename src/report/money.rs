@@ -8,7 +8,8 @@ use crate::usage::Money;
 /// The section, or `None` if nothing was answered and nothing may have been billed.
 pub(super) fn section(run: &Summary) -> Option<String> {
     let cost = &run.cost;
-    if cost.by_model.is_empty() && cost.maybe_billed == Money::ZERO && cost.cap.is_none() {
+    let is_nothing = cost.maybe_billed == Money::ZERO && cost.saved_by_answers == Money::ZERO;
+    if cost.by_model.is_empty() && is_nothing && cost.cap.is_none() {
         return None;
     }
     Some(format!("<div class=\"full\">{}{}</div>", by_model(cost), facts(run)))
@@ -53,6 +54,11 @@ fn by_model(cost: &Costs) -> String {
     if table.is_empty() { String::new() } else { table.html() }
 }
 
+/// What was saved, in whichever way.
+pub(super) fn saved(cost: &Costs) -> Money {
+    cost.saved_by_cache + cost.saved_by_batch + cost.saved_by_answers
+}
+
 /// What is told of money besides, a line each.
 fn facts(run: &Summary) -> String {
     let cost = &run.cost;
@@ -60,7 +66,7 @@ fn facts(run: &Summary) -> String {
     let mut row = |name: &str, money: Money, note: String| {
         table.row([name.to_owned(), money.to_string(), note]);
     };
-    let full = cost.total + cost.saved_by_cache + cost.saved_by_batch;
+    let full = cost.total + saved(cost);
     let bound = if cost.unpriced > 0 {
         format!("at least: {} without a known price", counted(cost.unpriced, "answer"))
     } else {
@@ -76,6 +82,7 @@ fn facts(run: &Summary) -> String {
     for (name, saved) in [
         ("Saved by the server’s cache", cost.saved_by_cache),
         ("Saved by batches", cost.saved_by_batch),
+        ("Saved by answers that were there", cost.saved_by_answers),
     ] {
         if saved > Money::ZERO {
             row(name, saved, share(saved));

@@ -1,16 +1,17 @@
 //! Throughput, requests in flight and money over time, against their limits.
 
 use super::chart::{Chart, Series, Shape};
-use super::format::{axis, count, number, seconds, small};
+use super::format::{self, axis, count, number, seconds, small};
 use super::table::Table;
 use super::ticks::{self, Axis};
-use super::told::Told;
-use crate::bulk::{CapUse, Point, Timeline};
+use crate::bulk::{CapUse, Point, Summary, Timeline};
 
 /// Rows of a table behind a chart.
 const ROWS: usize = 40;
 /// Moments that a line is drawn through.
 const MOMENTS: f64 = 120.0;
+/// The share of the time for which something has to be known to have a mean.
+const KNOWN: f64 = 0.8;
 
 /// A stretch of the run, between two points of its timeline.
 struct Stretch {
@@ -26,9 +27,9 @@ impl Stretch {
     }
 }
 
-/// The section, or `None` if the summary has too little for one.
-pub(super) fn section(told: &Told) -> Option<String> {
-    let stretches = stretches(&told.run.timeline);
+/// The section, or `None` if there is too little for one.
+pub(super) fn section(run: &Summary) -> Option<String> {
+    let stretches = stretches(&run.timeline);
     let end = stretches.last()?.to;
     // Of a moment, or of a few rows, a rate says nothing.
     if stretches.len() < 3 || end.seconds < 1.0 || end.rows < 5 {
@@ -40,15 +41,16 @@ pub(super) fn section(told: &Told) -> Option<String> {
         course.requests(),
         course.tokens(),
         course.in_flight(),
-        course.rows(told.run.rows.total.saturating_sub(told.run.rows.done_before)),
-        course.money(told.run.cost.cap.as_ref()),
+        course.rows(run.rows.total.saturating_sub(run.rows.done_before)),
+        course.money(run.cost.cap.as_ref()),
     ];
     Some(charts.into_iter().flatten().collect())
 }
 
-/// The mean over time of what is known at each point; `None` if it was known at none.
+/// The mean over time of what is known at each point; `None` if it was not known for most of the
+/// time, of which a mean would say too little.
 pub(super) fn mean(timeline: &Timeline, value: impl Fn(&Point) -> Option<f64>) -> Option<f64> {
-    let (mut sum, mut time, mut before) = (0.0, 0.0, 0.0);
+    let (mut sum, mut time, mut before) = (0.0, 0.0, 0.0f64);
     for point in &timeline.points {
         let length = (point.seconds - before).max(0.0);
         before = point.seconds;
@@ -57,7 +59,7 @@ pub(super) fn mean(timeline: &Timeline, value: impl Fn(&Point) -> Option<f64>) -
             time += length;
         }
     }
-    (time > 0.0 && sum > 0.0).then(|| sum / time)
+    (time > 0.0 && time >= KNOWN * before && sum > 0.0).then(|| sum / time)
 }
 
 /// Whole stretches of a timeline, long enough for a rate and few enough to be seen.
@@ -107,7 +109,7 @@ impl Course {
         let limit = self.line(|each| each.to.requests_per_minute);
         let mut drawing = Drawing::new("Requests a minute", "sent requests that ended, a minute");
         drawing.add("sent", "c1", Shape::Area(sent))?;
-        if most(&refused) > 0.0 {
+        if most_of(&refused) > 0.0 {
             drawing.add("refused for a rate limit", "bad", Shape::Area(refused));
         }
         drawing.limit(limit);
@@ -133,7 +135,7 @@ impl Course {
     fn rows(&self, total: u64) -> Option<String> {
         let done = self.rising(|point| point.rows.saturating_sub(point.failed) as f64);
         let failed = self.rising(|point| point.failed as f64);
-        let has_failed = most(&failed) > 0.0;
+        let has_failed = most_of(&failed) > 0.0;
         let mut drawing = Drawing::new("Rows done", "since the start");
         if drawing.add("answered", "c1", Shape::Area(done)).is_none() && !has_failed {
             return None;
@@ -155,7 +157,11 @@ impl Course {
             let left = most.less(cap.earlier_money).as_dollars();
             drawing.bound("left of the cap", self.line(|_| Some(left)), dollars);
         }
-        Some(drawing.html(&self.x, dollars))
+        let places = places(drawing.top);
+        Some(drawing.html(&self.x, |value| match value {
+            0.0 => dollars(value),
+            _ => format!("${}", format::fixed(value, places)),
+        }))
     }
 }
 
@@ -167,9 +173,15 @@ fn dollars(value: f64) -> String {
     }
 }
 
+/// Decimal places that tell the marks of an axis up to this value apart, of cents at least.
+fn places(top: f64) -> usize {
+    let step = (top / 4.0).max(1e-9);
+    (-step.log10()).ceil().clamp(if top >= 100.0 { 0.0 } else { 2.0 }, 9.0) as usize
+}
+
 type Points = Vec<(f64, Option<f64>)>;
 
-fn most(points: &Points) -> f64 {
+fn most_of(points: &Points) -> f64 {
     points.iter().filter_map(|(_, value)| *value).fold(0.0, f64::max)
 }
 
@@ -192,7 +204,7 @@ impl Drawing {
         let (Shape::Line(points) | Shape::Area(points) | Shape::Steps(points)) = &shape else {
             return None;
         };
-        let most = most(points);
+        let most = most_of(points);
         self.top = self.top.max(most);
         self.columns.push((name.to_owned(), points.clone()));
         self.series.push(Series { name: name.to_owned(), class, shape });
@@ -219,18 +231,25 @@ impl Drawing {
             format!("{name}: {} to {}", write(least), write(most))
         };
         let is_near = least <= 2.5 * self.top;
-        let label = if is_near { told } else { format!("{told}, beyond the chart") };
-        if is_near {
-            // A limit that was far higher for a while is cut off.
-            self.top = self.top.max(most.min(2.5 * self.top));
-        }
+        let highest = 2.5 * self.top;
+        let label = match is_near {
+            true if most > highest => format!("{told}, in part beyond the chart"),
+            true => told,
+            false => format!("{told}, beyond the chart"),
+        };
         self.columns.push((name.into(), points.clone()));
+        // What was far higher for a while is not drawn there: a line at the edge would be a value.
+        let seen = |(x, value): (f64, Option<f64>)| (x, value.filter(|value| *value <= highest));
+        let points: Points = points.into_iter().map(seen).collect();
+        if is_near {
+            self.top = self.top.max(most_of(&points));
+        }
         let shape = if is_near { Shape::Steps(points) } else { Shape::Told };
         self.series.push(Series { name: label, class: "limit", shape });
     }
 
     fn html(self, x: &Axis, write: impl Fn(f64) -> String) -> String {
-        let peak = |points: &Points| write(most(points));
+        let peak = |points: &Points| write(most_of(points));
         let shown: Vec<_> =
             self.columns.iter().map(|(n, p)| format!("{n} at most {}", peak(p))).collect();
         let desc = format!("Over {}: {}.", seconds(x.to), shown.join(", "));
@@ -268,6 +287,44 @@ impl Drawing {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_that_was_hardly_known_has_no_mean() {
+        let mean_of = |known: &[Option<f64>]| {
+            let mut timeline = Timeline::default();
+            for (n, limit) in known.iter().enumerate() {
+                let seconds = (n + 1) as f64;
+                let point = Point { seconds, requests_per_minute: *limit, ..Point::default() };
+                timeline.points.push(point);
+            }
+            mean(&timeline, |point| point.requests_per_minute)
+        };
+        assert_eq!(mean_of(&[None, Some(6.0), Some(6.0), Some(6.0), Some(2.0)]), Some(5.0));
+        assert_eq!(mean_of(&[None, None, Some(6.0), Some(6.0)]), None);
+        assert_eq!(mean_of(&[]), None);
+    }
+
+    #[test]
+    fn a_limit_beyond_the_chart_is_told_and_not_drawn_at_its_edge() {
+        let mut drawing = Drawing::new("", "");
+        let flat = |y: f64| vec![(0.0, Some(y)), (1.0, Some(y))];
+        drawing.add("sent", "c1", Shape::Area(flat(10.0)));
+        drawing.limit(vec![(0.0, Some(20.0)), (1.0, Some(900.0))]);
+        assert_eq!(drawing.top, 20.0);
+        let Series { name, shape: Shape::Steps(points), .. } = &drawing.series[1] else {
+            panic!("{:?}", drawing.series)
+        };
+        assert_eq!(name, "limit: 20 to 900, in part beyond the chart");
+        assert_eq!(points, &[(0.0, Some(20.0)), (1.0, None)]);
+        assert_eq!(drawing.columns[1].1[1].1, Some(900.0), "the table has it");
+    }
+
+    #[test]
+    fn the_marks_of_an_axis_of_money_have_as_many_places_as_each_other() {
+        for (top, expected) in [(0.0142, 3), (0.9, 2), (3.0, 2), (450.0, 0), (0.00074, 4)] {
+            assert_eq!(places(top), expected, "{top}");
+        }
+    }
 
     #[test]
     fn a_long_timeline_is_cut_into_stretches_that_lose_nothing() {

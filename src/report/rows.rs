@@ -1,9 +1,12 @@
 //! What the lines of an output tell, in the space of a few rows.
 
+use super::course::Course;
 use crate::bulk::Distribution;
+use crate::bulk::input::{Line, Lines};
+use crate::error::Result;
+use crate::usage::Prices;
 use crate::wire::row::{CourseRef, read_course};
 use std::collections::{BTreeMap, HashMap};
-use std::io::{self, BufRead};
 use std::time::Duration;
 
 /// Slow rows that are kept.
@@ -14,7 +17,7 @@ const FAILED: usize = 50;
 const KINDS: usize = 50;
 
 /// What the lines of an output tell.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Rows {
     pub(super) answered: u64,
     pub(super) by_kind: BTreeMap<String, u64>,
@@ -24,6 +27,8 @@ pub(super) struct Rows {
     pub(super) server: Distribution,
     /// Seconds that answered rows spent outside of exchanges.
     pub(super) waiting: Distribution,
+    /// What they cost, and when they ended.
+    pub(super) course: Course,
     /// Slowest first.
     pub(super) slowest: Vec<Shown>,
     failed: BTreeMap<String, Vec<Shown>>,
@@ -46,17 +51,35 @@ pub(super) struct Shown {
 }
 
 impl Rows {
+    /// No rows yet; what they cost will be told by `prices`.
+    pub(super) fn new(prices: Prices) -> Rows {
+        Rows {
+            answered: 0,
+            by_kind: BTreeMap::new(),
+            unread: 0,
+            server: Distribution::default(),
+            waiting: Distribution::default(),
+            course: Course::new(prices),
+            slowest: Vec::new(),
+            failed: BTreeMap::new(),
+            failures: HashMap::new(),
+        }
+    }
+
     /// Reads an output to its end.
-    pub(super) fn read(&mut self, mut lines: impl BufRead) -> io::Result<()> {
-        let mut line = Vec::new();
-        while lines.read_until(b'\n', &mut line)? > 0 {
-            if !line.trim_ascii().is_empty() {
-                match read_course(&line) {
-                    Some(row) => self.add(&row),
-                    None => self.unread += 1,
+    pub(super) fn read(&mut self, mut lines: Lines) -> Result<()> {
+        while let Some(line) = lines.next_line()? {
+            let row = match line {
+                Line::Text(_, line) => read_course(line).map(|row| (row, line)),
+                Line::TooLong(_) => None,
+            };
+            match row {
+                Some((row, line)) => {
+                    self.add(&row);
+                    self.course.add(&row, line);
                 }
+                None => self.unread += 1,
             }
-            line.clear();
         }
         Ok(())
     }

@@ -165,6 +165,59 @@ fn summary() -> Value {
 }
 
 #[test]
+fn an_output_alone_tells_its_cost_and_its_course() {
+    let body = json!({"model": "gpt-4o", "choices": [], "usage": {"prompt_tokens": 1_000_000,
+        "completion_tokens": 0, "total_tokens": 1_000_000}});
+    let line = |n: u64| {
+        json!({"custom_id": format!("row-{n}"), "response": {"status_code": 200, "body": body},
+            "error": null, "x_run": {"ok": true, "line": n, "attempts": 1, "latency_ms": 10.0,
+            "waiting_ms": 0.5, "cached": n == 0, "ended": 1_764_000_000.0 + n as f64}})
+        .to_string()
+            + "\n"
+    };
+    let page = Files::new().of_output(&(0..20).map(line).collect::<String>());
+    has(
+        &page,
+        &[
+            "Requests a minute",
+            "Rows done",
+            "Cost<",
+            "$47.50",
+            "Saved by answers that were there",
+            "5\u{a0}% of what it would have cost",
+            "1 without a request",
+        ],
+    );
+    assert!(!page.contains("Requests in flight") && !page.contains("to do"));
+}
+
+#[test]
+fn a_run_that_the_cache_answered_tells_what_that_saved() {
+    let mut all = serde_json::to_value(Summary::default()).unwrap();
+    all["rows"] = json!({"total": 40, "succeeded": 40, "from_cache": 30, "shared": 10});
+    all["cost"] = json!({"total": "0", "saved_by_answers": "0.25"});
+    let page = Files::new().of_summary(&all);
+    has(
+        &page,
+        &[
+            "30 of them from the cache, 10 of them with another row",
+            "Saved by answers that were there",
+            "$0.25 saved",
+        ],
+    );
+}
+
+#[test]
+fn the_times_of_all_rows_of_an_output_are_told_where_the_last_run_made_few_of_them() {
+    let files = Files::new();
+    let output = files.put("out.jsonl", (1..=50).map(answered).collect::<String>());
+    let report = Report::new().summary(files.put("s.json", summary().to_string())).unwrap();
+    let page = sound(report.output(output).unwrap().html());
+    let table = page.split_once("How long rows took").unwrap().1.split_once("</table>").unwrap().0;
+    assert!(table.contains(">50</td>") && !table.contains(">360</td>"), "{table}");
+}
+
+#[test]
 fn a_summary_alone_tells_the_course_of_a_run() {
     let page = Files::new().of_summary(&summary());
     has(

@@ -2,6 +2,9 @@
 
 use super::format;
 
+/// How far marks of times have to lie apart, so that their texts have room on a narrow screen.
+const APART: f64 = 0.14;
+
 /// Marks on an axis, from its start to its end.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Axis {
@@ -95,13 +98,16 @@ pub(super) fn log(least: f64, most: f64) -> Axis {
             is_decade && (decades <= 5.0 || power.round() as i32 % 2 == 0)
         }
     };
-    let marks = inside.into_iter().filter(|value| is_shown(*value));
-    Axis {
-        from,
-        to,
-        marks: marks.map(|value| (value, format::seconds(value))).collect(),
-        is_log: true,
+    let mut axis = Axis { from, to, marks: Vec::new(), is_log: true };
+    for value in inside.into_iter().filter(|value| is_shown(*value)) {
+        // The text of the last one stands before its mark, and not around it.
+        let room = if value == to { 1.4 * APART } else { APART };
+        let last = axis.marks.last().map_or(-1.0, |(last, _)| axis.place(*last));
+        if axis.place(value) - last >= room {
+            axis.marks.push((value, format::seconds(value)));
+        }
     }
+    axis
 }
 
 /// So many bounds on a logarithmic axis, of bars as wide as each other.
@@ -158,6 +164,7 @@ mod tests {
         for (least, most, shown) in [
             (0.3, 1.4, vec!["200 ms", "500 ms", "1 s", "2 s"]),
             (1.0, 1.0, vec!["1 s", "2 s"]),
+            (0.005, 0.2, vec!["5 ms", "10 ms", "20 ms", "50 ms", "100 ms"]),
             (0.001, 12.0, vec!["1 ms", "10 ms", "100 ms", "1 s", "10 s"]),
             (0.0, 0.0, vec!["1 µs", "2 µs"]),
         ] {

@@ -19,7 +19,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 /// Deep JSON is what needs most of it. Only what is touched costs memory.
-const STACK: usize = 256 << 10;
+const STACK: usize = 512 << 10;
 
 /// How many connections may wait to be accepted; the system may allow fewer.
 const BACKLOG: i32 = 16_384;

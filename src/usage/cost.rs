@@ -18,6 +18,18 @@ pub struct Cost {
     pub tier: Tier,
 }
 
+impl Cost {
+    /// What this answer and another one cost together, under the tier of this one.
+    pub fn plus(&self, other: &Cost) -> Cost {
+        Cost {
+            total: self.total + other.total,
+            saved_by_cache: self.saved_by_cache + other.saved_by_cache,
+            saved_by_batch: self.saved_by_batch + other.saved_by_batch,
+            tier: self.tier,
+        }
+    }
+}
+
 /// What an answer cost, from its own usage, the model that answered and the service tier that its
 /// answer names; `None` if any of that has no known price.
 ///

@@ -7,7 +7,7 @@ use openai_bulk::dispatch::{Held, Job, Pool};
 use openai_bulk::error::{TransportError, TransportErrorKind};
 use openai_bulk::transport::Answer;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -330,12 +330,24 @@ fn an_outage_costs_little_more_than_itself_and_sends_a_trickle() {
 #[test]
 fn a_server_that_stays_down_ends_the_run() {
     let world = scenario()
-        .limits(|l| l.patience = 120 * SECOND)
+        .limits(|l| l.breaker.patience = 120 * SECOND)
         .server(|_| Err(TransportError::new(TransportErrorKind::Connect, false, "refused")));
     let all = world.send_all((0..5_000).map(|n| call("m", &body(n))));
     assert_eq!(all.len(), 5_000);
     assert!(all.iter().any(|d| matches!(d.result, Err(Error::CircuitOpen(_)))));
-    assert!(world.now() < 300 * SECOND, "{:?}", world.now());
+    assert!(world.now() < 60 * SECOND, "a server never reached is given up: {:?}", world.now());
+}
+
+#[test]
+fn a_server_that_goes_down_is_waited_for_longer_than_one_that_was_never_there() {
+    let answered = AtomicBool::new(false);
+    let world = scenario().limits(|l| l.breaker.patience = 120 * SECOND).server(move |_| {
+        let down = TransportError::new(TransportErrorKind::Connect, false, "refused");
+        if answered.swap(true, SeqCst) { Err(down) } else { Ok(ok()) }
+    });
+    let all = world.send_all((0..5_000).map(|n| call("m", &body(n))));
+    assert!(all.iter().any(|d| matches!(d.result, Err(Error::CircuitOpen(_)))));
+    assert!((120 * SECOND..300 * SECOND).contains(&world.now()), "{:?}", world.now());
 }
 
 #[test]
@@ -469,7 +481,7 @@ fn sixty_four_threads_of_single_calls_never_pass_the_limit() {
 
 #[test]
 fn the_open_circuit_of_one_model_ends_nothing_for_the_others() {
-    let world = scenario().limits(|l| l.patience = 60 * SECOND).server(|r| {
+    let world = scenario().limits(|l| l.breaker.patience = 60 * SECOND).server(|r| {
         r.takes(SECOND);
         Ok(if r.body.contains("dead") { error(503, "", "down") } else { ok() })
     });

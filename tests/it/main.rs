@@ -15,9 +15,12 @@ mod official_client;
 #[cfg(feature = "cli")]
 mod program;
 mod scenario;
+#[cfg(feature = "schema")]
+mod schema_shapes;
 #[cfg(feature = "simulator")]
 mod simulator;
 mod spending;
+mod stream_starts;
 mod streams;
 #[cfg(feature = "schema")]
 mod structured;

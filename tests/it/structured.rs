@@ -2,6 +2,7 @@
 
 use openai_bulk::api::schema::{JsonSchema, Outcome, Structured};
 use openai_bulk::api::{ChatRequest, ResponsesRequest};
+use openai_bulk::bulk::ParSend;
 use openai_bulk::clock::ManualClock;
 use openai_bulk::config::ApiKey;
 use openai_bulk::transport::{Answer, Scripted};
@@ -22,7 +23,7 @@ fn client(server: &Scripted) -> Client {
 }
 
 fn chat(message: Value, finish: &str) -> Answer {
-    let body = json!({"choices": [{"message": message, "finish_reason": finish}],
+    let body = json!({"model": "gpt-4o-mini", "choices": [{"message": message, "finish_reason": finish}],
                       "usage": {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8}});
     Answer::new(200, body.to_string())
 }
@@ -114,6 +115,11 @@ fn an_answer_that_is_cut_is_asked_for_again_with_more_room_up_to_the_most() {
         })
         .collect();
     assert_eq!(ceilings, [json!(100), json!(200), json!(250)]);
+    // All three are paid for.
+    assert_eq!(reply.usage.as_ref().unwrap().total(), 3 * 8);
+    assert_eq!(reply.facts.attempts, 3);
+    let one = client(&Scripted::answers([cut()])).send(&ChatRequest::ask("x")).unwrap();
+    assert_eq!(reply.cost.unwrap().total, one.cost.unwrap().total.times(3));
     // At the most, and without being told to, a cut answer is what it is.
     for request in [
         ChatRequest::ask("x").max_tokens(250).structured::<City>().retry_cut(250),
@@ -124,6 +130,67 @@ fn an_answer_that_is_cut_is_asked_for_again_with_more_room_up_to_the_most() {
         let reply = client(&server).send_structured(&request).unwrap();
         assert_eq!((reply.tries, &reply.outcome), (1, &Outcome::Cut("{".into())));
     }
+}
+
+#[test]
+fn a_try_without_a_known_price_leaves_the_sum_unknown() {
+    let bare = |text: &str, finish: &str| {
+        let choice = json!({"message": {"content": text}, "finish_reason": finish});
+        Answer::new(200, json!({ "choices": [choice] }).to_string())
+    };
+    let server = Scripted::answers([bare("{", "length"), chat(json!({"content": PARIS}), "stop")]);
+    let request = ChatRequest::ask("x").max_tokens(100).structured::<City>().retry_cut(200);
+    let reply = client(&server).send_structured(&request).unwrap();
+    assert!(reply.value().is_some() && reply.cost.is_none());
+    assert_eq!(reply.usage.as_ref().unwrap().total(), 8, "as far as they were told");
+}
+
+#[test]
+fn many_can_be_asked_for_at_once() {
+    let server = Scripted::rule(|asked| {
+        let body: Value = serde_json::from_slice(&asked.body).unwrap();
+        let says = |text: &str| json!({"role": "assistant", "content": text});
+        Ok(match (&body["messages"][0]["content"], &body["input"]) {
+            (Value::String(text), _) if text == "1" => chat(says("{\"name\":"), "length"),
+            (Value::String(_), _) => chat(says(PARIS), "stop"),
+            _ => response(json!({"type": "output_text", "text": PARIS}), "completed", Value::Null),
+        })
+    });
+    let client = client(&server);
+    let wanted = |item: &u32| ChatRequest::ask(item.to_string()).structured::<City>();
+    let names: Vec<Result<String, String>> =
+        [0, 1, 2].par_send(client.bulk(), wanted).map(|_, reply| match &reply.unwrap().outcome {
+            Outcome::Value(city) => Ok(city.name.clone()),
+            Outcome::Cut(text) => Err(text.clone()),
+            other => panic!("{other:?}"),
+        });
+    assert_eq!(names, [Ok("Paris".into()), Err("{\"name\":".into()), Ok("Paris".into())]);
+    let wanted = |_: &u32| ResponsesRequest::ask("Where?").structured::<City>();
+    let found = [0].par_send(client.bulk(), wanted).map(|_, reply| reply.unwrap().value.tries);
+    assert_eq!(found, [1]);
+    // What cannot be expressed is an error of each.
+    let wanted = |_: &u32| ChatRequest::ask("x").structured::<Vec<City>>();
+    let refused =
+        [0].par_send(client.bulk(), wanted).map(|_, reply| reply.unwrap_err().to_string());
+    assert!(refused[0].contains("must be an object"), "{refused:?}");
+}
+
+#[test]
+fn what_holds_no_value_says_why() {
+    let told = |answer: Answer| {
+        let server = Scripted::answers([answer]);
+        let request = ResponsesRequest::ask("x").structured::<City>();
+        match client(&server).send_structured(&request).unwrap().value.outcome {
+            Outcome::Invalid { error, .. } => error,
+            other => panic!("{other:?}"),
+        }
+    };
+    let failed = json!({"object": "response", "status": "failed", "output": [],
+                        "error": {"code": "invalid_prompt", "message": "not this one"}});
+    assert_eq!(told(Answer::new(200, failed.to_string())), "the response failed: not this one");
+    let called = json!({"object": "response", "status": "completed",
+                        "output": [{"type": "function_call", "name": "f", "arguments": "{}"}]});
+    assert_eq!(told(Answer::new(200, called.to_string())), "the answer has no text");
 }
 
 #[test]

@@ -121,7 +121,8 @@ mod tests {
                         .filter_map(Value::as_str)
                         .collect();
                     required.sort_unstable();
-                    let names: Vec<&str> = properties.keys().map(String::as_str).collect();
+                    let mut names: Vec<&str> = properties.keys().map(String::as_str).collect();
+                    names.sort_unstable();
                     assert_eq!(required, names, "{schema}");
                 }
                 if members.contains_key("$ref") {

@@ -47,10 +47,13 @@ const REFUSED: &[(&str, &str)] = &[
 pub fn make_strict(schema: Value) -> Result<Value, String> {
     let definitions = schema.get("$defs").cloned().unwrap_or_default();
     let mut maker = Maker { definitions, inside: Vec::new() };
+    let schema = maker.root(schema);
     let mut strict = maker.schema(schema, "it")?;
     let is_object = strict["type"] == "object" && strict.get("anyOf").is_none();
     if !is_object {
-        return Err("an answer must be an object; put the type into a field of a struct".into());
+        let why = "an answer must be an object, and not one of several forms; put the type into a \
+                   field of a struct";
+        return Err(why.into());
     }
     if let Some(members) = strict.as_object_mut() {
         members.remove("title");
@@ -82,6 +85,9 @@ impl Maker {
         if members.contains_key("$ref") {
             return self.reference(members, at);
         }
+        if has_fields(&members) && members.contains_key("anyOf") {
+            members = spread(members, at)?;
+        }
         self.close(&mut members, at)?;
         members.retain(|word, value| match word.as_str() {
             "format" => value.as_str().is_some_and(|form| FORMATS.contains(&form)),
@@ -112,24 +118,42 @@ impl Maker {
         }
     }
 
-    /// A reference stands alone; one with words of its own is written out, unless it is inside of
-    /// what it refers to.
+    /// A schema that is nothing but a reference, as what it refers to.
+    fn root(&self, mut schema: Value) -> Value {
+        // Some refer to one another; none can do so more often than there are of them.
+        for _ in 0..self.definitions.as_object().map_or(0, Map::len) {
+            let Some((_, definition)) = self.definition(&schema["$ref"]) else { break };
+            let mut words = schema.as_object().cloned().unwrap_or_default();
+            words.remove("$ref");
+            schema = Value::Object(joined(definition, words));
+        }
+        schema
+    }
+
+    /// The name of what a reference refers to, and that itself.
+    fn definition(&self, reference: &Value) -> Option<(String, Map<String, Value>)> {
+        let name = reference.as_str()?.strip_prefix("#/$defs/")?;
+        Some((name.into(), self.definitions.get(name)?.as_object()?.clone()))
+    }
+
+    /// A reference stands alone. One with words of its own is written out, unless it is inside of
+    /// what it refers to; so is one with fields of its own, such as the tag of an enum.
     fn reference(&mut self, mut members: Map<String, Value>, at: &str) -> Result<Value, String> {
         let to = members.remove("$ref").unwrap_or_default();
-        let name = to.as_str().and_then(|to| to.strip_prefix("#/$defs/")).map(str::to_owned);
-        let definition = name.as_ref().and_then(|name| self.definitions.get(name)).cloned();
-        let has_words = members.contains_key("description");
-        if let (Some(Value::Object(definition)), Some(name), true) = (definition, name, has_words)
-            && !self.inside.contains(&name)
-        {
-            let mut written = definition;
-            written.extend(members);
-            self.inside.push(name);
-            let strict = self.schema(Value::Object(written), at);
-            self.inside.pop();
-            return strict;
+        let has_fields = has_fields(&members) || members.contains_key("anyOf");
+        let definition = self.definition(&to).filter(|(name, _)| !self.inside.contains(name));
+        match definition {
+            Some((name, definition)) if has_fields || members.contains_key("description") => {
+                self.inside.push(name);
+                let strict = self.schema(Value::Object(joined(definition, members)), at);
+                self.inside.pop();
+                strict
+            }
+            None if has_fields => {
+                Err(format!("{at}: it is a part of itself; put that part into a field of its own"))
+            }
+            _ => Ok(json!({ "$ref": to })),
         }
-        Ok(json!({ "$ref": to }))
     }
 
     /// Closes an object.
@@ -173,6 +197,44 @@ impl Maker {
         }
         Ok(())
     }
+}
+
+fn has_fields(members: &Map<String, Value>) -> bool {
+    members.get("properties").and_then(Value::as_object).is_some_and(|fields| !fields.is_empty())
+}
+
+/// A schema with the words of another beside it, whose fields come first.
+fn joined(schema: Map<String, Value>, mut words: Map<String, Value>) -> Map<String, Value> {
+    for (word, value) in schema {
+        match (words.get_mut(&word), value) {
+            (Some(Value::Object(fields)), Value::Object(more)) => fields.extend(more),
+            (None, value) => drop(words.insert(word, value)),
+            (Some(_), _) => {}
+        }
+    }
+    words
+}
+
+/// An object that has one of several groups of fields beside its own, as one of several objects that
+/// have both.
+fn spread(mut members: Map<String, Value>, at: &str) -> Result<Map<String, Value>, String> {
+    let ways = members.remove("anyOf").unwrap_or_default();
+    let mut fields = Map::new();
+    for word in ["properties", "required", "type", "additionalProperties"] {
+        fields.extend(members.remove(word).map(|value| (word.to_string(), value)));
+    }
+    let mut spread = Vec::new();
+    for way in ways.as_array().into_iter().flatten().filter_map(Value::as_object) {
+        if !has_fields(way) && !way.contains_key("$ref") {
+            return Err(format!(
+                "{at}: it has fields of its own beside something without any; put that into a \
+                 field of its own"
+            ));
+        }
+        spread.push(Value::Object(joined(way.clone(), fields.clone())));
+    }
+    members.insert("anyOf".into(), spread.into());
+    Ok(members)
 }
 
 fn anything(at: &str) -> String {
@@ -232,6 +294,14 @@ mod tests {
             let told = of(given.clone()).unwrap_err();
             assert!(told.contains(why), "{given}: {told}");
         }
+    }
+
+    #[test]
+    fn a_definition_with_a_tag_of_its_own_is_no_part_of_itself() {
+        let way = json!({"properties": {"op": {"const": "not"}}, "$ref": "#/$defs/Term"});
+        let told = make_strict(json!({"type": "object", "$defs": {"Term": {"anyOf": [way]}},
+            "properties": {"term": {"$ref": "#/$defs/Term"}}}));
+        assert!(told.unwrap_err().contains("it is a part of itself"));
     }
 
     #[test]

@@ -1,21 +1,23 @@
 use super::derive::{JsonSchema, strict_schema};
 use crate::api::caller::{Caller, Response};
 use crate::api::{
-    ChatReply, ChatRequest, FinishReason, Request, ResponsesReply, ResponsesRequest, Usage,
+    ChatReply, ChatRequest, FinishReason, Request, ResponsesReply, ResponsesRequest, Usage, sealed,
 };
 use crate::clock::Stop;
 use crate::error::{Error, Result};
-use serde::de::DeserializeOwned;
+use crate::transport::Method;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _};
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::marker::PhantomData;
 
-/// An answer that was asked for in the form of a type.
+/// An answer that was asked for in the form of a type; of several answers, the first.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Structured<T> {
     /// What came of it.
     pub outcome: Outcome<T>,
-    /// Tokens of the last request.
+    /// Tokens of all tries together.
     pub usage: Option<Usage>,
     /// How often it was asked for: more than once where an answer was cut and a larger one allowed.
     pub tries: u32,
@@ -61,6 +63,9 @@ impl<T> Outcome<T> {
     {
         match serde_json::from_str(&text) {
             Ok(value) => Outcome::Value(value),
+            Err(_) if text.trim().is_empty() => {
+                Outcome::Invalid { text, error: "the answer has no text".into() }
+            }
             Err(e) => Outcome::Invalid { text, error: e.to_string() },
         }
     }
@@ -135,7 +140,13 @@ impl Structurable for ResponsesRequest {
     fn outcome<T: DeserializeOwned>(reply: &ResponsesReply) -> (Outcome<T>, Option<Usage>) {
         let text = reply.text();
         let why = reply.incomplete_details.as_ref().and_then(|details| details["reason"].as_str());
+        let failure = reply.error.as_ref().filter(|_| reply.status.as_deref() == Some("failed"));
         let outcome = match (reply.refusal(), reply.is_incomplete(), why) {
+            _ if failure.is_some_and(|error| !error.is_null()) => {
+                let said = failure.and_then(|error| error["message"].as_str());
+                let error = said.unwrap_or("the server gives no reason");
+                Outcome::Invalid { text, error: format!("the response failed: {error}") }
+            }
             (Some(refusal), _, _) => Outcome::Refusal(refusal.into()),
             (None, true, Some("content_filter")) => Outcome::Filtered(text),
             (None, true, _) => Outcome::Cut(text),
@@ -160,8 +171,10 @@ impl<R: Structurable, T: JsonSchema + DeserializeOwned> StructuredRequest<R, T> 
     }
 
     /// Asks again where the answer was cut, for up to twice the tokens each time and `most` in the
-    /// end; each of these requests is billed. It needs a request that states its limit, and counts
-    /// against the retries of the settings. Default: a cut answer is given as it is.
+    /// end; each of these requests is billed, and what they took is told together. It needs a request
+    /// that states its limit, and counts against the retries of the settings. Only
+    /// `Client::send_structured` does so; sent in bulk, a cut answer is given as it is. Default: it is
+    /// given as it is.
     pub fn retry_cut(mut self, most: u64) -> StructuredRequest<R, T> {
         self.retry_cut = Some(most);
         self
@@ -177,15 +190,59 @@ impl<R: Structurable, T: JsonSchema + DeserializeOwned> StructuredRequest<R, T> 
     }
 }
 
+impl<R: Structurable, T> sealed::Sealed for StructuredRequest<R, T> {}
+
+/// It can be sent like any other request, in bulk too.
+impl<R, T> Request for StructuredRequest<R, T>
+where
+    R: Structurable,
+    T: JsonSchema + DeserializeOwned + Send + 'static,
+{
+    type Reply = Structured<T>;
+
+    fn method(&self) -> Method {
+        self.request.method()
+    }
+
+    fn path(&self) -> Cow<'_, str> {
+        self.request.path()
+    }
+
+    fn model(&self) -> Option<&str> {
+        self.request.model()
+    }
+
+    fn body(&self, default_model: &str) -> Result<Vec<u8>> {
+        self.request()?.body(default_model)
+    }
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Structured<T> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Structured<T>, D::Error> {
+        let reply = Value::deserialize(json)?;
+        let is_response = reply["object"] == "response" || reply.get("output").is_some();
+        let (outcome, usage) = if is_response {
+            ResponsesRequest::outcome(
+                &ResponsesReply::deserialize(reply).map_err(D::Error::custom)?,
+            )
+        } else {
+            ChatRequest::outcome(&ChatReply::deserialize(reply).map_err(D::Error::custom)?)
+        };
+        Ok(Structured { outcome, usage, tries: 1 })
+    }
+}
+
 impl ChatRequest {
-    /// Wants an answer in the form of `T`, in strict mode. Send it with `Client::send_structured`.
+    /// Wants an answer in the form of `T`, in strict mode. Send it with `Client::send_structured`, or
+    /// in bulk like any other request.
     pub fn structured<T: JsonSchema + DeserializeOwned>(self) -> StructuredRequest<ChatRequest, T> {
         StructuredRequest::new(self)
     }
 }
 
 impl ResponsesRequest {
-    /// Wants an answer in the form of `T`, in strict mode. Send it with `Client::send_structured`.
+    /// Wants an answer in the form of `T`, in strict mode. Send it with `Client::send_structured`, or
+    /// in bulk like any other request.
     pub fn structured<T: JsonSchema + DeserializeOwned>(
         self,
     ) -> StructuredRequest<ResponsesRequest, T> {
@@ -208,14 +265,21 @@ impl Caller {
     ) -> Result<Response<Structured<T>>, Error> {
         let mut request = wanted.request()?;
         let mut tries = 1;
+        let mut before: Option<(Response<()>, Usage)> = None;
         loop {
             let reply = self.send(&request, stop)?;
-            let (outcome, usage) = R::outcome(&reply.value);
+            let (outcome, mut usage) = R::outcome(&reply.value);
             let larger = raise(request.ceiling(), wanted.retry_cut)
                 .filter(|_| tries <= self.dispatcher.rules.max_retries);
+            let mut reply = reply.with(());
+            if let Some((earlier, tokens)) = before.take() {
+                reply = reply.after(&earlier);
+                usage = Some(tokens.plus(usage.as_ref()));
+            }
             match (&outcome, larger) {
                 (Outcome::Cut(_), Some(ceiling)) => {
                     request = request.raised(ceiling);
+                    before = Some((reply, usage.unwrap_or_default()));
                     tries += 1;
                 }
                 _ => return Ok(reply.with(Structured { outcome, usage, tries })),

@@ -17,6 +17,7 @@ fn note(id: &str) -> RowNote {
         inputs: 0,
         money: None,
         most: None,
+        kept_as: None,
         metadata: None,
     }
 }

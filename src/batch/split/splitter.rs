@@ -3,6 +3,7 @@
 use super::super::part::{Date, Job, Part};
 use super::super::part_files::{PartFiles, RowNote};
 use super::super::store::Store;
+use crate::cache::Key;
 use crate::error::{Error, Result};
 use crate::usage::{Money, Prices, Reach};
 use crate::wire::row::{ENDPOINTS, Row};
@@ -129,8 +130,8 @@ impl<'a> Splitter<'a> {
         self
     }
 
-    /// Adds a row of the input.
-    pub(in crate::batch) fn add(&mut self, row: &Row) -> Result<()> {
+    /// Adds a row of the input, whose answer is kept under a key, if it is.
+    pub(in crate::batch) fn add(&mut self, row: &Row, key: Option<Key>) -> Result<()> {
         let model = row.model.as_deref().unwrap_or_default();
         let reach = Reach::read(&row.body).sent_to(&row.url);
         let most = reach.most_in_batch(self.prices, crate::api::Caller::asked(&row.url, model));
@@ -142,6 +143,7 @@ impl<'a> Splitter<'a> {
             inputs: inputs(&row.url, &row.body),
             money: most.money,
             most: most.tokens,
+            kept_as: key.map(|key| key.to_hex().into()),
             metadata: row.metadata.clone(),
         };
         let mut line = Vec::with_capacity(row.body.len() + 128);

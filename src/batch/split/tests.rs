@@ -29,7 +29,7 @@ impl Bench {
         let mut splitter = Splitter::new(store, job, limits, prices, |_| queue, 1, 9);
         let format = Format::default();
         for (at, line) in (1..).zip(lines) {
-            splitter.add(&format.parse(at, line.as_bytes()).unwrap()).unwrap();
+            splitter.add(&format.parse(at, line.as_bytes()).unwrap(), None).unwrap();
         }
         splitter.finish().unwrap()
     }

@@ -58,6 +58,10 @@ fn about_setting(what: &str, message: &str) -> Option<String> {
         what if what.starts_with("OPENAI_") || what.starts_with("AZURE_OPENAI_") => {
             Some("`openai-bulk config --all` has every setting".into())
         }
+        _ if message.contains(".grading.jsonl has the answer to") => Some(
+            "remove that file to let another grader judge: --fresh would ask for the answers again too"
+                .into(),
+        ),
         _ => None,
     }
 }
@@ -71,6 +75,10 @@ pub fn about_stop(reason: &str) -> Option<String> {
         }
         () if has(&["answered 401", "answered 403"]) => {
             "`openai-bulk doctor` looks at the key, where it came from, and what it may do"
+        }
+        () if has(&["could not be reached"]) => {
+            "look at the address (--base-url or OPENAI_BASE_URL) and whether the server runs; where it \
+             starts slowly, set OPENAI_CIRCUIT_FIRST_PATIENCE"
         }
         () if has(&["out of order"]) => {
             "try again later; `openai-bulk doctor` tells whether the server answers"
@@ -127,6 +135,7 @@ mod tests {
             (setting("OPENAI_TIMEOUT", "no"), "config --all"),
             (setting("output", "the folder a/b does not exist"), "mkdir -p a/b"),
             (setting("job", "there is no job `x`"), "batch list"),
+            (setting("line 1", "... o.grading.jsonl has the answer to; ..."), "remove that file"),
         ] {
             let told = advice(&failure).unwrap_or_default();
             assert!(told.contains(part), "{failure}: {told:?}");
@@ -146,6 +155,7 @@ mod tests {
             ("the server answered 429 (insufficient_quota): x", "billing"),
             ("the server answered 401 (invalid_api_key): x", "doctor"),
             ("the server has been out of order for 300s; last seen: x", "later"),
+            ("the server could not be reached even once for 20s; last seen: x", "--base-url"),
         ] {
             assert!(about_stop(reason).unwrap().contains(part), "{reason}");
         }

@@ -109,7 +109,7 @@ fn tell(args: &Ask, reply: &Response<ChatReply>) -> ExitCode {
             None => eprintln!("tokens unknown: the server told none"),
         }
     }
-    if let Some(refusal) = reply.refusal().filter(|text| !text.is_empty()) {
+    if let Some(refusal) = reply.refusal() {
         eprintln!("the model does not answer: {refusal}");
         return ExitCode::from(SOME_FAILED);
     }
@@ -120,6 +120,7 @@ fn tell(args: &Ask, reply: &Response<ChatReply>) -> ExitCode {
         Some(FinishReason::ContentFilter) => {
             eprintln!("note: a filter left out a part of the answer")
         }
+        _ if reply.text().is_empty() => eprintln!("note: the answer is empty"),
         _ => {}
     }
     ExitCode::SUCCESS

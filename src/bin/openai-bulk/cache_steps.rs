@@ -1,9 +1,11 @@
 //! `openai-bulk cache`.
 
-use crate::args::{CacheCommand, CacheSteps, Caching};
+use crate::args::{CacheCommand, CacheSteps, Caching, Kept};
 use crate::failure::Failure;
 use crate::requests::{aligned, print};
 use crate::{settings, table};
+use openai_bulk::Client;
+use openai_bulk::bulk::estimate::Survey;
 use openai_bulk::cache::{Access, CacheStats, Disk};
 use openai_bulk::clock::{Clock, SystemClock};
 use openai_bulk::config::{Config, format_size};
@@ -14,16 +16,44 @@ use std::time::{Duration, SystemTime};
 
 /// The settings with those of the cache that were typed. A simulator has no answers to keep.
 pub fn caching(args: &Caching, is_simulated: bool, mut config: Config) -> Config {
-    if let Some(mode) = args.cache {
-        config = config.cache(mode.into());
-    }
+    config = kept(&args.kept, config);
     if is_simulated {
         config = config.cache(Access::Off);
     }
-    if let Some(path) = &args.cache_file {
-        config = config.cache_file(path);
-    }
     if args.coalesce { config.coalesce(true) } else { config }
+}
+
+/// The settings with what was typed of where answers are kept.
+pub fn kept(args: &Kept, mut config: Config) -> Config {
+    if let Some(mode) = args.cache {
+        config = config.cache(mode.into());
+    }
+    match &args.cache_file {
+        Some(path) => config.cache_file(path),
+        None => config,
+    }
+}
+
+/// The settings of a command that sends nothing, for which a cache is only looked at, and not made.
+pub fn looking(config: Config) -> Result<Config, Failure> {
+    if config.get_cache() == Access::Off {
+        return Ok(config);
+    }
+    let is_there = config.find_cache_file()?.exists();
+    Ok(config.cache(if is_there { Access::ReadOnly } else { Access::Off }))
+}
+
+/// A survey that knows which rows the cache would answer. Nothing is sent.
+pub fn surveying(survey: Survey, config: &Config) -> Result<Survey, Failure> {
+    let config = looking(config.clone())?;
+    if config.get_cache() == Access::Off {
+        return Ok(survey);
+    }
+    if config.validate().is_err() {
+        log::warn!(target: "openai_bulk::cache", "without a key, it is not known whose answers are looked for: the cache is not looked at");
+        return Ok(survey);
+    }
+    Ok(survey.kept(Client::new(config)?.caller().clone()))
 }
 
 /// One of the commands for the cache.

@@ -4,7 +4,7 @@ use crate::args::{Estimate as Args, Run};
 use crate::failure::Failure;
 use crate::progress::is_live;
 use crate::requests::{self, aligned, print};
-use crate::{logger, settings, table};
+use crate::{cache_steps, logger, settings, table};
 use indicatif::{MultiProgress, ProgressBar};
 use openai_bulk::bulk::estimate::{
     CostRange, Estimate, ExpectedOutput, Seconds, Survey, TokenRange, TooLarge,
@@ -37,7 +37,7 @@ pub fn estimate(args: &Args) -> Result<ExitCode, Failure> {
     if let Some(model) = &args.requests.model {
         config = config.model(model);
     }
-    config = settings::rates(&args.rates, config);
+    config = cache_steps::kept(&args.kept, settings::rates(&args.rates, config));
     if let Some(path) = &args.prices {
         config = config.prices_file(path);
     }
@@ -75,7 +75,7 @@ fn survey(input: &Path, config: &Config, format: Format) -> Result<Survey, Failu
         .limits(config.get_requests_per_minute(), config.get_tokens_per_minute())
         .daily_limits(config.get_requests_per_day(), config.get_tokens_per_day())
         .limit_groups(config.get_limit_groups());
-    Ok(survey)
+    cache_steps::surveying(survey, config)
 }
 
 fn tell(
@@ -143,6 +143,7 @@ fn rows(estimate: &Estimate) -> String {
         (rows.answered, "answered already"),
         (rows.changed, "changed since they were answered, which a run refuses"),
         (rows.invalid, "not valid"),
+        (rows.from_cache, "in the cache"),
     ] {
         if count > 0 {
             parts.push(format!("{count} {what}"));
@@ -232,6 +233,13 @@ fn notes(estimate: &Estimate) -> Vec<String> {
     for (name, cost) in ways {
         notes.extend(unpriced(name, cost, estimate.rows.to_send));
     }
+    if estimate.rows.from_cache > 0 {
+        notes.push(format!(
+            "cache: {} to be answered from it, which would cost {} live if they were sent",
+            counted(estimate.rows.from_cache, "row"),
+            money(estimate.from_cache.live.expected)
+        ));
+    }
     if estimate.models.values().any(|model| model.has_fees) {
         notes.push(
             "fees: some models charge for calls besides their tokens, which is in no sum".into(),
@@ -268,6 +276,15 @@ fn notes(estimate: &Estimate) -> Vec<String> {
             told.join(", ")
         ));
     }
+    notes.push(time_note(estimate));
+    let prices = &estimate.prices;
+    let as_of = prices.as_of.as_deref().unwrap_or("an unknown day");
+    notes.push(format!("prices: as of {as_of}; {}", prices.sources.join("; ")));
+    notes
+}
+
+/// By which limits the times are told.
+fn time_note(estimate: &Estimate) -> String {
     let limits = [
         (estimate.requests_per_minute, "requests a minute"),
         (estimate.tokens_per_minute, "tokens a minute"),
@@ -278,15 +295,11 @@ fn notes(estimate: &Estimate) -> Vec<String> {
         .iter()
         .filter_map(|(limit, what)| limit.map(|limit| format!("{limit} {what}")))
         .collect();
-    notes.push(if limits.is_empty() {
+    if limits.is_empty() {
         "time: not known without --requests-per-minute or --tokens-per-minute".into()
     } else {
         format!("time: with expected answers, at {} for each model", limits.join(" and "))
-    });
-    let prices = &estimate.prices;
-    let as_of = prices.as_of.as_deref().unwrap_or("an unknown day");
-    notes.push(format!("prices: as of {as_of}; {}", prices.sources.join("; ")));
-    notes
+    }
 }
 
 fn unpriced(name: &str, cost: &CostRange, rows: u64) -> Option<String> {

@@ -131,7 +131,7 @@ fn question(args: &Eval) -> Result<(Dataset, Prompt), Failure> {
     if let Some(typed) = &question.params {
         let params = serde_json::from_str(typed);
         let wrong = |e| Failure::Usage(format!("--params: not a JSON object: {e}"));
-        prompt = prompt.params(params.map_err(wrong)?);
+        prompt = prompt.params(params.map_err(wrong)?)?;
     }
     let mut dataset = Dataset::open(&args.dataset, shape.clone())?;
     if let Some(typed) = &question.few_shot {

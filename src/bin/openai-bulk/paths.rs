@@ -68,7 +68,7 @@ impl Paths {
     /// Files that are kept between runs. They are checked as such; another file must not be one.
     fn of_kept(&mut self, ways: &Ways, sending: &Sending) {
         self.write("--store", &ways.store);
-        self.write("--cache-file", &sending.caching.cache_file);
+        self.write("--cache-file", &sending.caching.kept.cache_file);
     }
 
     fn of_writing(&mut self, writing: &Writing) {

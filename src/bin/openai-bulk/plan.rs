@@ -4,7 +4,7 @@ use crate::args::{Plan as Args, Run};
 use crate::auto::{self, Passing};
 use crate::failure::Failure;
 use crate::requests::{self, aligned, print};
-use crate::{logger, settings, table};
+use crate::{cache_steps, logger, settings, table};
 use indicatif::MultiProgress;
 use openai_bulk::batch::{Batches, Store};
 use openai_bulk::config::{ApiKey, Config};
@@ -59,7 +59,7 @@ pub fn plan(args: &Args) -> Result<ExitCode, Failure> {
 /// Says what `run --mode auto` would do, and sends nothing.
 pub fn dry_run(args: &Run, config: Config, format: Format) -> Result<ExitCode, Failure> {
     let passing = Passing::new();
-    let config = without_key(config)?;
+    let config = without_key(cache_steps::looking(config)?)?;
     let batches = batches(&config, args.ways.store.as_deref(), &passing)?;
     let (files, caps) = ((&*args.input, &*args.output), config.get_caps());
     let by_plan = auto::by_plan(args, files, batches, &config, format);
@@ -122,6 +122,9 @@ fn text(plan: &Plan) -> String {
     }
     if plan.under_way > 0 {
         facts.push(("under way", format!("{} in batches, which stay there", rows(plan.under_way))));
+    }
+    if plan.from_cache > 0 {
+        facts.push(("cache", format!("{} rows have their answers there", plan.from_cache)));
     }
     if let Some(ago) = plan.begun_seconds_ago {
         let ago = time(ago);

@@ -3,12 +3,14 @@
 //! - `survey` - reads the input and the output: [`Survey`].
 //! - `tally` - tokens, by model: [`Tally`].
 //! - `learned` - how much the answers that are there have written.
+//! - `kept` - which rows the cache of answers would answer.
 //! - `forecast` - what one row may cost, and what is too large of it.
 //! - `sums` - what rows come to together: [`Sums`].
 //! - `time` - how long they take within limits: [`Time`].
 //! - `report` - all of it: [`Estimate`].
 
 mod forecast;
+mod kept;
 mod learned;
 mod report;
 mod sums;

@@ -24,6 +24,8 @@ pub struct Estimate {
     pub tokens: Tally,
     /// What these rows write and cost.
     pub sums: Sums,
+    /// What those would write and cost that the cache answers: it is saved, and in no other sum.
+    pub from_cache: Sums,
     /// The same for each model.
     pub models: BTreeMap<String, ModelEstimate>,
     /// The same for each model and endpoint, in the order of their names.
@@ -60,6 +62,8 @@ pub struct Rows {
     pub invalid: u64,
     /// Those that are under way already, and not to be sent.
     pub under_way: u64,
+    /// Those that the cache of answers would answer, where it was looked at.
+    pub from_cache: u64,
     /// Those that are to be sent.
     pub to_send: u64,
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::forecast::{ASSUMED_OUTPUT, Forecast, TooLarge, forecast, too_large};
+use super::kept::Kept;
 use super::learned::Learned;
 use super::report::{
     Estimate, ExpectedOutput, GroupEstimate, ModelEstimate, PriceSource, Rows, SCHEMA,
@@ -14,9 +15,11 @@ use super::report::{
 use super::sums::Sums;
 use super::tally::Tally;
 use super::time::{Groups, Limits};
-use crate::api::LimitGroups;
+use crate::api::{Caller, LimitGroups};
 use crate::bulk::input::{Checked, DuplicateGuard, Problem, SHOWN, Source, each_row};
 use crate::bulk::journal::{Index, Known, look};
+use crate::bulk::question;
+use crate::cache::{Request, Sample};
 use crate::error::Result;
 use crate::usage::{ModelLimits, Prices, RequestTokens, count_request, model_limits};
 use crate::wire::row::{Format, Row, RowError};
@@ -36,6 +39,7 @@ pub struct Survey {
     skip_invalid: bool,
     expected_output: Option<u64>,
     left_out: HashSet<u64>,
+    kept: Option<Arc<Caller>>,
     prices: Prices,
     limits: Limits,
     groups: LimitGroups,
@@ -51,6 +55,7 @@ impl Survey {
             skip_invalid: false,
             expected_output: None,
             left_out: HashSet::new(),
+            kept: None,
             prices: Prices::builtin(),
             limits: Limits::default(),
             groups: LimitGroups::default(),
@@ -86,6 +91,12 @@ impl Survey {
     /// Rows that are under way elsewhere, by the hashes of their ids. Default: none.
     pub fn leave_out(mut self, rows: HashSet<u64>) -> Survey {
         self.left_out = rows;
+        self
+    }
+
+    /// The caller whose cache answers rows, which are then not to be sent. Default: none.
+    pub fn kept(mut self, caller: Arc<Caller>) -> Survey {
+        self.kept = Some(caller);
         self
     }
 
@@ -126,12 +137,13 @@ impl Survey {
         };
         let knowing = Knowing { survey: &self, learned, models: Mutex::default() };
         let mut adding = Adding::default();
+        let mut kept = self.kept.as_deref().map(Kept::new);
         each_row(
             source.lines()?,
             &self.format,
             |row| knowing.judge(row, &known),
             |row| {
-                adding.add(row, &self.groups);
+                adding.add(row, &self.groups, kept.as_mut());
                 show(adding.rows.total);
             },
         )?;
@@ -159,22 +171,25 @@ struct Knowing<'a> {
 }
 
 /// A row and what became of it.
-struct Judged {
+pub(super) struct Judged {
     line: u64,
     custom_id: Box<str>,
     id_hash: u64,
-    fate: Fate,
+    pub(super) fingerprint: u64,
+    pub(super) fate: Fate,
 }
 
-enum Fate {
+pub(super) enum Fate {
     Answered,
     Changed,
     UnderWay,
     Send(Box<Counted>),
 }
 
-/// A row that is to be sent.
-struct Counted {
+/// A row that is to be sent, if the cache has no answer to it.
+pub(super) struct Counted {
+    /// What it asks, if its answer may be in the cache.
+    pub(super) question: Option<(Request, Sample)>,
     model: Box<str>,
     url: Box<str>,
     bytes: u64,
@@ -191,7 +206,8 @@ impl Knowing<'_> {
             _ if self.survey.left_out.contains(&row.id_hash) => Fate::UnderWay,
             Known::New | Known::Failed => Fate::Send(Box::new(self.count(&row))),
         };
-        Judged { line: row.line, custom_id: row.custom_id, id_hash: row.id_hash, fate }
+        let Row { line, custom_id, id_hash, fingerprint, .. } = row;
+        Judged { line, custom_id, id_hash, fingerprint, fate }
     }
 
     fn count(&self, row: &Row) -> Counted {
@@ -199,7 +215,12 @@ impl Knowing<'_> {
         let tokens = count_request(&row.url, Some(&model), &row.body);
         let about = self.about(&model);
         let prices = &self.survey.prices;
+        let call = self.survey.kept.as_deref().and_then(|caller| {
+            let call = question(caller, row)?;
+            Some((call.request(&caller.dispatcher.cache)?, call.sample?))
+        });
         Counted {
+            question: call,
             forecast: forecast(prices, &model, about.limits, &tokens, about.expected),
             too_large: too_large(
                 row.line,
@@ -244,6 +265,7 @@ struct Adding {
     guard: DuplicateGuard,
     tally: Tally,
     sums: Sums,
+    from_cache: Sums,
     models: HashMap<Box<str>, (u64, u64, Sums)>,
     by_endpoint: BTreeMap<(Box<str>, Box<str>), GroupEstimate>,
     groups: Groups,
@@ -252,7 +274,12 @@ struct Adding {
 }
 
 impl Adding {
-    fn add(&mut self, row: Result<Judged, RowError>, groups: &LimitGroups) {
+    fn add(
+        &mut self,
+        row: Result<Judged, RowError>,
+        groups: &LimitGroups,
+        kept: Option<&mut Kept<'_>>,
+    ) {
         self.rows.total += 1;
         let row = match row {
             Ok(row) => row,
@@ -262,7 +289,12 @@ impl Adding {
             self.duplicates += 1;
             return self.pass_over(problem);
         }
+        let is_kept = kept.is_some_and(|kept| kept.has(&row));
         match row.fate {
+            Fate::Send(counted) if is_kept => {
+                self.rows.from_cache += 1;
+                self.from_cache.add(&counted.forecast);
+            }
             Fate::Answered => self.rows.answered += 1,
             Fate::Changed => self.rows.changed += 1,
             Fate::UnderWay => self.rows.under_way += 1,
@@ -339,6 +371,7 @@ impl Adding {
             rows: self.rows,
             tokens: self.tally,
             sums: self.sums,
+            from_cache: self.from_cache,
             models: self.models.into_iter().map(model).collect(),
             groups: self.by_endpoint.into_values().collect(),
             time: self.groups.time(&survey.limits),

@@ -106,6 +106,46 @@ fn a_torn_entry_is_a_miss() {
 }
 
 #[test]
+fn an_entry_whose_text_is_none_is_a_miss_and_breaks_nothing() {
+    let (_folder, disk) = disk();
+    disk.put(&key(1), &entry("{}"), at(0), NEVER, ALL).unwrap();
+    disk.put(&key(2), &entry("{}"), at(0), NEVER, ALL).unwrap();
+    for torn in ["request_id = CAST(x'72ff' AS TEXT)", "status = -7", "used = 'x'"] {
+        let torn = format!("UPDATE answers SET {torn} WHERE id = 1");
+        disk.writer.lock().db.execute(&torn, []).unwrap();
+        assert_eq!(disk.get(&key(1), at(0), NEVER).unwrap(), None, "{torn}");
+        assert!(disk.get(&key(2), at(0), NEVER).unwrap().is_some());
+    }
+}
+
+#[test]
+fn a_bound_that_was_lowered_is_reached_step_by_step() {
+    let (_folder, disk) = disk();
+    for number in 0..1_500 {
+        disk.put(&key(number), &entry("{}"), at(0), NEVER, ALL).unwrap();
+    }
+    disk.put(&key(9_000), &entry("{}"), at(1), NEVER, 1).unwrap();
+    assert_eq!(disk.stats().unwrap().answers, 501);
+    disk.put(&key(9_001), &entry("{}"), at(2), NEVER, 1).unwrap();
+    assert_eq!(disk.stats().unwrap().answers, 0);
+}
+
+#[test]
+fn what_cannot_be_cleared_tells_the_way_out() {
+    let (_folder, disk) = disk();
+    for number in 0..200 {
+        disk.put(&key(number), &entry("{}"), at(0), NEVER, ALL).unwrap();
+    }
+    let path = disk.path().to_owned();
+    drop(disk);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[5_000..].fill(0xa5);
+    fs::write(&path, bytes).unwrap();
+    let error = Disk::open(&path).unwrap().clear(None).unwrap_err().to_string();
+    assert!(error.contains("remove it, together with"), "{error}");
+}
+
+#[test]
 fn what_is_no_cache_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notes.txt");

@@ -169,15 +169,14 @@ impl Lane {
     }
 
     /// Whether the circuit lets a call pass, and as a probe. A yes must be followed by the sending.
-    pub(super) fn pass_breaker(&mut self, now: Time, limits: &Limits) -> Result<bool, Refusal> {
+    pub(super) fn pass_breaker(&mut self, now: Time) -> Result<bool, Refusal> {
         match self.breaker.admit(now) {
             Admission::Yes => Ok(false),
             Admission::Probe => Ok(true),
             Admission::Until(until) => {
-                let open_for =
-                    self.breaker.open_since().map_or(Duration::ZERO, |since| now.since(since));
-                let given_up = (open_for >= limits.patience).then(|| {
-                    CircuitOpen::new(open_for, until.since(now), self.last_failure.clone())
+                let given_up = self.breaker.given_up(now).map(|open_for| CircuitOpen {
+                    was_reached: self.breaker.was_reached(),
+                    ..CircuitOpen::new(open_for, until.since(now), self.last_failure.clone())
                 });
                 let refusal = Refusal::new(Cause::Circuit, Some(until));
                 Err(Refusal { given_up, ..refusal })
@@ -233,7 +232,7 @@ impl Lane {
     pub(super) fn forget(&mut self, permit: &Permit) {
         self.in_flight -= 1;
         self.take_back(permit, permit.sent_at);
-        let heard = permit.heard(Verdict::Ignored, false);
+        let heard = permit.heard(Verdict::Ignored, false, false);
         self.breaker.record(permit.sent_at, &heard, 0.0);
     }
 
@@ -441,7 +440,7 @@ impl Lane {
         if let Some(failure) = settlement.failure {
             failure.clone_into(&mut self.last_failure);
         }
-        let heard = permit.heard(verdict, settlement.is_connect_failure);
+        let heard = permit.heard(verdict, settlement.is_connect_failure, settlement.is_sent);
         match self.breaker.record(now, &heard, fastrand::f64()) {
             Some(Change::Opened(length)) => {
                 log::info!(target: "openai_bulk::breaker", {key::GROUP} = &*self.group, {key::OPEN} = length.as_secs_f64(), {key::ERROR_MESSAGE} = self.last_failure.as_str(); "the circuit is open: the server is in trouble");

@@ -24,8 +24,6 @@ pub struct Limits {
     pub min_concurrency: usize,
     /// When the circuit opens and closes.
     pub breaker: breaker::Rules,
-    /// How long the circuit may stay open before callers are told. Default: 5 min.
-    pub patience: Duration,
 }
 
 impl Default for Limits {
@@ -39,7 +37,6 @@ impl Default for Limits {
             max_concurrency: 1_024,
             min_concurrency: 1,
             breaker: breaker::Rules::default(),
-            patience: Duration::from_secs(300),
         }
     }
 }

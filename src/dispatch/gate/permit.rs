@@ -85,9 +85,9 @@ pub(crate) struct Settlement<'a> {
 
 impl Permit {
     /// What the breaker hears of the call.
-    pub(super) fn heard(&self, verdict: Verdict, is_connect_failure: bool) -> Heard {
+    pub(super) fn heard(&self, verdict: Verdict, is_connect_failure: bool, is_sent: bool) -> Heard {
         let (is_probe, number, sent_at) = (self.is_probe, self.number, self.sent_at);
-        Heard { is_probe, number, sent_at, verdict, is_connect_failure }
+        Heard { is_probe, number, sent_at, verdict, is_connect_failure, is_sent }
     }
 
     /// Hands back the slot and corrects the budgets.

@@ -146,7 +146,7 @@ impl State {
             return Err(Refusal::new(Cause::Concurrency, None));
         }
         // Asked last, because a yes takes one of the counted probes.
-        let is_probe = lane.pass_breaker(now, &self.limits)?;
+        let is_probe = lane.pass_breaker(now)?;
         self.in_flight += 1;
         Ok(lane.send(now, at, weight, is_probe))
     }

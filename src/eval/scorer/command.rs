@@ -78,13 +78,18 @@ impl Check {
 /// What the command reads: a program with its tests, or the answer and what is known of its sample.
 fn given(answer: &str, task: &Task) -> String {
     let text = |name: &str| task.metadata.get(name).and_then(|value| value.as_str());
-    let code = extract::code(answer);
+    let code = extract::code(answer, text("entry_point"));
     let (Some(test), Some(entry)) = (text("test"), text("entry_point")) else {
         return json!({"answer": answer, "code": code, "sample": task}).to_string();
     };
-    // Many models give the whole function, some only what comes after its head.
-    let is_whole = code.contains(&format!("def {entry}"));
-    let head = if is_whole { "" } else { text("prompt").unwrap_or_default() };
+    // Many models give the whole function, some only what comes after its head. What stands before
+    // it, such as imports and other functions that the tests call, is needed in both cases.
+    let prompt = text("prompt").unwrap_or_default();
+    let define = format!("def {entry}(");
+    let head = match code.contains(&define) {
+        true => prompt.find(&define).map_or("", |at| &prompt[..at]),
+        false => prompt,
+    };
     format!("{head}{code}\n\n{test}\n\ncheck({entry})\n")
 }
 
@@ -122,5 +127,10 @@ mod tests {
         assert_eq!(whole, "def f():\n  return 1\n\ndef check(c):\n  assert c() == 1\n\ncheck(f)\n");
         let rest = given("  return 1", &task(row));
         assert!(rest.starts_with("def f():\n  return 1\n"), "{rest}");
+        let row = json!({"prompt":"import math\n\ndef g():\n  return 2\n\ndef f():\n","test":"t","entry_point":"f"});
+        let whole = given("def f():\n  return 1", &task(row.clone()));
+        assert!(whole.starts_with("import math\n\ndef g():\n  return 2\n\ndef f():\n  return 1\n"));
+        let other = given("  def f_of(x):\n    return x", &task(row));
+        assert!(other.contains("\ndef f():\n  def f_of(x):"), "{other}");
     }
 }

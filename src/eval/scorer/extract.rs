@@ -1,10 +1,9 @@
 //! The part of a text that is its answer.
 
-use crate::eval::sample::letter;
 use regex::Regex;
 use std::sync::LazyLock;
 
-fn regex(pattern: &str) -> Regex {
+pub(super) fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("the pattern is valid")
 }
 
@@ -17,60 +16,52 @@ pub(super) fn gsm8k(text: &str) -> Option<String> {
     marked.map(|found| found[1].replace(',', ""))
 }
 
-/// The number of a free answer: the one after `####` or in a box, or else the last one.
+/// The number of a free answer, or a fraction: the one after `####` or in a box, or else the last one.
 pub(super) fn number(text: &str) -> Option<String> {
-    static NUMBER: LazyLock<Regex> =
-        LazyLock::new(|| regex(r"-?[$€£]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"));
+    static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
+        let whole = r"(?:\d{1,3}(?:,\d{2,3})*,\d{3}|\d+)";
+        regex(&format!(r"-?[$€£]?-?(?:{whole}(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+|/\d+)?"))
+    });
     static BOX: LazyLock<Regex> = LazyLock::new(|| regex(r"\\boxed\{([^{}]*)\}"));
+    static FRACTION: LazyLock<Regex> = LazyLock::new(|| regex(r"\\[dt]?frac\{(-?\d+)\}\{(\d+)\}"));
+    let text = FRACTION.replace_all(text, "$1/$2").replace('\u{2212}', "-");
+    // Commas and thin blanks within numbers, as TeX has them.
+    let text = text.replace("{,}", ",").replace(r"\!", "").replace(r"\,", "");
     let marked = text.rsplit_once("####").map(|(_, rest)| rest);
-    let boxed = BOX.captures_iter(text).last().and_then(|found| found.get(1));
+    let boxed = BOX.captures_iter(&text).last().and_then(|found| found.get(1));
     let first = |part: &str| NUMBER.find(part).map(|found| found.as_str().to_owned());
     let found = marked.and_then(first).or_else(|| boxed.and_then(|part| first(part.as_str())));
     let found = found.or_else(|| {
-        let last = NUMBER.find_iter(text).last()?;
+        let last = NUMBER.find_iter(&text).last()?;
         // A hyphen within a word is no sign.
         let before = text[..last.start()].chars().next_back();
         let is_joined = before.is_some_and(|c| c.is_alphanumeric() || c == ')');
         let number = last.as_str();
         Some(if is_joined { number.trim_start_matches('-') } else { number }.to_owned())
     })?;
-    Some(found.replace([',', '$', '€', '£'], ""))
+    let plain = found.replace([',', '$', '€', '£'], "");
+    // 18 and 18.00 are one answer, also where a majority is counted.
+    let is_decimal = plain.contains('.') && !plain.contains(['e', 'E', '/']);
+    let short = if is_decimal { plain.trim_end_matches('0').trim_end_matches('.') } else { &plain };
+    Some(short.to_owned())
 }
 
-/// The letter of the choice that an answer names.
-pub(super) fn choice(text: &str, choices: &[String]) -> Option<String> {
-    static SAID: LazyLock<Regex> = LazyLock::new(|| {
-        regex(
-            r"(?i:answer|choice|option)(?i:\s+is)?\s*:?[\s*_(\[$]*(?:\\boxed\{)?([A-Z])(?:[^A-Za-z]|$)",
-        )
-    });
-    static ALONE: LazyLock<Regex> =
-        LazyLock::new(|| regex(r"^[\s*_(\[$]*(?:\\boxed\{)?([A-Za-z])(?:[^A-Za-z']|$)"));
-    static BOX: LazyLock<Regex> = LazyLock::new(|| regex(r"\\boxed\{\s*(?:\\text\{)?([A-Z])\b"));
-    let is_choice = |found: &String| (0..choices.len()).any(|at| letter(at) == *found);
-    let last = |pattern: &Regex| {
-        let found = pattern.captures_iter(text).last()?;
-        Some(found[1].to_ascii_uppercase()).filter(is_choice)
-    };
-    let whole = text.trim();
-    let same = || {
-        let mut equal = choices.iter().map(|one| one.trim().eq_ignore_ascii_case(whole));
-        equal.position(|is| is).map(letter)
-    };
-    // `A dog` begins with an article and not with a choice.
-    let is_word = |found: &String| found == "A" && whole.starts_with("A ") && whole.len() > 2;
-    same()
-        .or_else(|| last(&SAID))
-        .or_else(|| last(&BOX))
-        .or_else(|| last(&ALONE).filter(|found| !is_word(found)))
+/// What the first group finds that takes part, or all that is found without a group.
+pub(super) fn first_group(pattern: &Regex, text: &str) -> Option<String> {
+    let found = pattern.captures(text)?;
+    let group = found.iter().skip(1).flatten().next().or(found.get(0));
+    group.map(|part| part.as_str().trim().to_owned())
 }
 
-/// The code of an answer: its last block that is fenced, or all of it.
-pub(super) fn code(text: &str) -> &str {
+/// The code of an answer: of its fenced blocks the last one that defines `entry`, or else the last
+/// one; without a block, all of it. A block that was cut off reaches to the end.
+pub(super) fn code<'a>(text: &'a str, entry: Option<&str>) -> &'a str {
     static BLOCK: LazyLock<Regex> =
-        LazyLock::new(|| regex(r"(?s)```[A-Za-z0-9_+-]*[ \t]*\r?\n(.*?)\n?[ \t]*```"));
-    let last = BLOCK.captures_iter(text).last();
-    last.and_then(|found| found.get(1)).map_or(text, |code| code.as_str())
+        LazyLock::new(|| regex(r"(?s)```[A-Za-z0-9_+-]*[ \t]*\r?\n(.*?)(?:\n?[ \t]*```|$)"));
+    let blocks: Vec<_> = BLOCK.captures_iter(text).filter_map(|found| found.get(1)).collect();
+    let defines = |code: &str| entry.is_some_and(|entry| code.contains(&format!("def {entry}(")));
+    let defining = blocks.iter().rev().find(|block| defines(block.as_str()));
+    defining.or(blocks.last()).map_or(text, |block| block.as_str())
 }
 
 #[cfg(test)]
@@ -101,7 +92,17 @@ mod tests {
     #[test]
     fn the_number_of_a_free_answer_is_the_marked_or_the_last_one() {
         for (text, wanted) in [
-            ("It costs $1,234.50.", Some("1234.50")),
+            ("It costs $1,234.50.", Some("1234.5")),
+            ("1,2,3", Some("3")),
+            ("2020,2021", Some("2021")),
+            ("1,00,000", Some("100000")),
+            ("18.00 or -$18.00", Some("-18")),
+            ("$-5", Some("-5")),
+            ("It is \u{2212}7", Some("-7")),
+            ("so 3/4", Some("3/4")),
+            ("$\\boxed{\\frac{1}{2}}$", Some("1/2")),
+            ("\\boxed{1{,}234} in 7", Some("1234")),
+            ("100", Some("100")),
             ("from 3 to 5", Some("5")),
             ("It is -4", Some("-4")),
             ("10-4", Some("4")),
@@ -118,40 +119,16 @@ mod tests {
     }
 
     #[test]
-    fn a_choice_is_named_in_many_ways() {
-        let choices = ["Paris", "Rome", "A dog", "Bonn"].map(String::from);
-        for (text, wanted) in [
-            ("B", Some("B")),
-            ("b.", Some("B")),
-            ("(C)", Some("C")),
-            ("**D**", Some("D")),
-            ("B) Rome", Some("B")),
-            ("ANSWER: B", Some("B")),
-            ("I thought A. But the answer is (D).", Some("D")),
-            ("The correct answer is **C**.", Some("C")),
-            ("The answer is $\\boxed{B}$", Some("B")),
-            ("So $\\boxed{\\text{B}}$", Some("B")),
-            ("rome", Some("B")),
-            ("A dog", Some("C")),
-            ("A city of France", None),
-            ("E", None),
-            ("Answer: Bonn is", None),
-            ("I don't know", None),
-            ("", None),
-        ] {
-            assert_eq!(choice(text, &choices).as_deref(), wanted, "{text:?}");
-        }
-    }
-
-    #[test]
     fn code_is_the_last_fenced_block_or_all() {
         for (text, wanted) in [
             ("x = 1", "x = 1"),
             ("Here:\n```python\nx = 1\ny = 2\n```\nDone.", "x = 1\ny = 2"),
             ("```\na\n```\n```py\nb\n```", "b"),
-            ("```python\nx", "```python\nx"),
+            ("```python\nx", "x"),
+            ("```py\ndef f(x):\n  1\n```\nUse it:\n```py\nf(2)\n```", "def f(x):\n  1"),
         ] {
-            assert_eq!(code(text), wanted, "{text:?}");
+            assert_eq!(code(text, Some("f")), wanted, "{text:?}");
         }
+        assert_eq!(code("```\ndef f():\n```\n```\nb\n```", None), "b");
     }
 }

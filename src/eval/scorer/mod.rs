@@ -1,10 +1,12 @@
 //! What an answer is worth.
 //!
-//! - `extract` - the part of a text that is its answer: numbers, letters, marked results.
+//! - `extract` - the part of a text that is its answer: numbers, code, marked results.
+//! - `choice` - the choice that an answer names.
 //! - `rules` - the rules that compare it with the targets.
 //! - `command` - a program that judges, such as one that runs tests.
 //! - `grading` - another model that judges: [`Grading`].
 
+mod choice;
 mod command;
 mod extract;
 mod grading;
@@ -84,18 +86,19 @@ impl Scorer {
         Scorer::rule("normalised", rules::Rule::Normalised)
     }
 
-    /// The answer holds a target, in any case.
+    /// The answer holds a target, in any case. An empty target is held by an empty answer alone.
     pub fn includes() -> Scorer {
         Scorer::rule("includes", rules::Rule::Includes)
     }
 
-    /// The answer names the letter of the right choice.
+    /// The answer names the letter of the right choice, or of all of them where several are right.
     pub fn choice() -> Scorer {
         Scorer::rule("choice", rules::Rule::Choice)
     }
 
-    /// The number of the answer is that of a target, or no further away from it than `tolerance`. It
-    /// is the one after `####` or in a box, or else the last one of the text.
+    /// The number of the answer is that of a target, or no further away from it than `tolerance`, in
+    /// the unit of the target; 0 allows for the last digits of a float alone. It is the one after
+    /// `####` or in a box, or else the last one of the text; it may be a fraction, such as `3/4`.
     pub fn numeric(tolerance: f64) -> Scorer {
         Scorer::rule("numeric", rules::Rule::Numeric { tolerance })
     }
@@ -162,6 +165,12 @@ impl Scorer {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether answers that are right or wrong alike are also the same text, so that the most frequent
+    /// one can be told.
+    pub(super) fn names_answers(&self) -> bool {
+        matches!(&self.kind, Kind::Rule(rule) if !matches!(rule, rules::Rule::Includes))
     }
 
     /// How another model judges, if one does.

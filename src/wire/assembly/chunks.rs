@@ -1,4 +1,5 @@
-use super::merge::merge;
+use super::calls::Calls;
+use super::merge::{merge, renew};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -17,28 +18,25 @@ struct Choice {
     rest: Map<String, Value>,
     /// The message of a chat; completions have none.
     message: Option<Map<String, Value>>,
-    calls: Vec<Call>,
-}
-
-/// A tool that is called.
-#[derive(Clone, Debug)]
-struct Call {
-    index: Option<u64>,
-    members: Map<String, Value>,
+    calls: Calls,
 }
 
 impl Chunks {
     pub(super) fn push(&mut self, chunk: &Value) {
         for (key, value) in chunk.as_object().into_iter().flatten() {
             // Padding is no part of the reply.
-            if key != "choices" && key != "obfuscation" && !value.is_null() {
-                self.head.insert(key.clone(), value.clone());
+            if key != "choices" && key != "obfuscation" {
+                renew(&mut self.head, key, value);
             }
         }
         for choice in chunk["choices"].as_array().into_iter().flatten() {
             let index = choice["index"].as_u64().unwrap_or(0);
             self.choices.entry(index).or_default().push(choice);
         }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.head.is_empty() && self.choices.is_empty()
     }
 
     /// Whether each answer has said why it ended.
@@ -60,41 +58,28 @@ impl Chunks {
 
 impl Choice {
     fn push(&mut self, choice: &Value) {
-        let mut rest = choice.as_object().cloned().unwrap_or_default();
-        let delta = rest.remove("delta").or_else(|| rest.remove("message"));
-        // An empty reason is none.
-        rest.retain(|key, value| key != "finish_reason" || value.as_str() != Some(""));
-        if let Some(reason) = rest.remove("finish_reason").filter(|reason| !reason.is_null()) {
-            self.rest.insert("finish_reason".into(), reason);
-        }
-        merge(&mut self.rest, &rest);
-        if let Some(Value::Object(mut delta)) = delta {
-            for call in
-                delta.remove("tool_calls").as_ref().and_then(Value::as_array).into_iter().flatten()
-            {
-                self.call(call);
+        for (key, value) in choice.as_object().into_iter().flatten() {
+            match (key.as_str(), value) {
+                ("delta" | "message", Value::Object(delta)) => self.say(delta),
+                ("delta" | "message" | "index", _) => {}
+                // An empty reason is none.
+                ("finish_reason", Value::Null) => {}
+                ("finish_reason", Value::String(reason)) if reason.is_empty() => {}
+                ("text" | "logprobs", value) => {
+                    merge(&mut self.rest, &Map::from_iter([(key.clone(), value.clone())]));
+                }
+                // Anything else, such as what a filter found, is told anew each time.
+                (key, value) => renew(&mut self.rest, key, value),
             }
-            merge(self.message.get_or_insert_default(), &delta);
         }
     }
 
-    /// Adds a piece of a call to the one that it belongs to: by its index, by its id, or, where
-    /// neither is told, to the last one.
-    fn call(&mut self, piece: &Value) {
-        let Some(members) = piece.as_object() else { return };
-        let index = piece["index"].as_u64();
-        let id = piece["id"].as_str().filter(|id| !id.is_empty());
-        let has_id =
-            |call: &Call| id.is_some() && call.members.get("id").and_then(Value::as_str) == id;
-        let known = match (index, id) {
-            (Some(_), _) => self.calls.iter().position(|call| call.index == index),
-            (None, Some(_)) => self.calls.iter().position(has_id),
-            (None, None) => self.calls.len().checked_sub(1),
-        };
-        match known {
-            Some(at) => merge(&mut self.calls[at].members, members),
-            None => self.calls.push(Call { index, members: members.clone() }),
-        }
+    /// Lets the message go on.
+    fn say(&mut self, delta: &Map<String, Value>) {
+        let mut delta = delta.clone();
+        let calls = delta.remove("tool_calls");
+        calls.iter().filter_map(Value::as_array).flatten().for_each(|call| self.calls.push(call));
+        merge(self.message.get_or_insert_default(), &delta);
     }
 
     fn reply(&self, index: u64) -> Value {
@@ -107,18 +92,12 @@ impl Choice {
         message.entry("role").or_insert_with(|| json!("assistant"));
         message.entry("refusal").or_insert(Value::Null);
         let content = message.entry("content").or_insert(Value::Null);
-        if !self.calls.is_empty() {
+        if let Some(calls) = self.calls.reply() {
             // A model that only calls tools says nothing, not an empty text.
             if content.as_str() == Some("") {
                 *content = Value::Null;
             }
-            let mut calls = self.calls.clone();
-            calls.sort_by_key(|call| call.index);
-            let calls = calls.into_iter().map(|mut call| {
-                call.members.remove("index");
-                Value::Object(call.members)
-            });
-            message.insert("tool_calls".into(), calls.collect());
+            message.insert("tool_calls".into(), calls);
         }
         reply.insert("message".into(), Value::Object(message));
         Value::Object(reply)

@@ -33,3 +33,28 @@ fn join(key: &str, known: &mut String, more: &str) {
         known.push_str(more);
     }
 }
+
+/// Takes over a member that is told whole each time. What is empty takes back nothing: some servers
+/// leave a model or a time empty in parts that speak of something else.
+pub(super) fn renew(before: &mut Map<String, Value>, key: &str, told: &Value) {
+    match (before.get_mut(key), told) {
+        (_, Value::Null) => {}
+        (None, told) => drop(before.insert(key.into(), told.clone())),
+        (Some(Value::Object(known)), Value::Object(told)) => {
+            told.iter().for_each(|(key, told)| renew(known, key, told));
+        }
+        (Some(known), told) if !is_empty(told) => *known = told.clone(),
+        _ => {}
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::Null => true,
+        Value::Bool(_) => false,
+    }
+}

@@ -1,15 +1,19 @@
 //! The events of a stream, put together to the reply that it would have been without one.
 //!
-//! - `chunks` - chat and completions.
+//! - `chunks` - chat and completions; `calls` - the tools that a chat calls.
 //! - `steps` - responses.
 //! - `merge` - a piece added to what came before it.
+//! - `prelude` - parts that say nothing yet.
 
+mod calls;
 mod chunks;
 mod merge;
+mod prelude;
 mod steps;
 
 use super::sse::Event;
 use chunks::Chunks;
+pub use prelude::is_prelude;
 use serde_json::{Value, json};
 use steps::Steps;
 
@@ -78,8 +82,13 @@ impl Assembly {
         let kind = value["type"].as_str().unwrap_or_default();
         match kind {
             "keepalive" | "ping" => return Piece::Nothing,
-            _ if kind.starts_with("response.") => self.is_done |= self.steps.push(&value),
-            _ if value.is_object() => self.chunks.push(&value),
+            _ if kind.starts_with("response.") => {
+                self.steps.push(&value);
+                self.is_done |= self.steps.has_ended();
+            }
+            _ if is_chunk(&value) => self.chunks.push(&value),
+            // A server may have events of its own here too.
+            _ if value.is_object() => return Piece::Nothing,
             _ => return Piece::Unreadable,
         }
         Piece::Part(value)
@@ -91,15 +100,29 @@ impl Assembly {
     }
 
     /// Whether a stream that ends here is whole: its end was told, or each answer says why it
-    /// ended. Some servers do not send `[DONE]`.
+    /// ended. Some servers do not send `[DONE]`; of a response it tells nothing.
     pub fn is_whole(&self) -> bool {
-        self.is_done || self.chunks.is_finished()
+        match self.steps.is_empty() {
+            true => self.is_done || self.chunks.is_finished(),
+            false => self.steps.has_ended(),
+        }
+    }
+
+    /// Whether nothing has come of the reply.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.chunks.is_empty()
     }
 
     /// The reply as far as it has come, as JSON.
     pub fn reply(&self) -> Value {
         if self.steps.is_empty() { self.chunks.reply() } else { self.steps.reply() }
     }
+}
+
+/// Whether an event is a part of a chat or of completions.
+fn is_chunk(value: &Value) -> bool {
+    let has_name = value["object"].as_str().is_some_and(|name| name.contains("completion"));
+    has_name || value["choices"].is_array() || value["usage"].is_object()
 }
 
 /// The error body of an event that is an error.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 pub(super) struct Steps {
     /// The response as it was told last.
     response: Option<Value>,
+    has_ended: bool,
     items: BTreeMap<u64, Value>,
 }
 
@@ -14,8 +15,13 @@ impl Steps {
         self.response.is_none() && self.items.is_empty()
     }
 
-    /// Takes in an event, and says whether it is the last one.
-    pub(super) fn push(&mut self, event: &Value) -> bool {
+    /// Whether the last event was there.
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
+    /// Takes in an event.
+    pub(super) fn push(&mut self, event: &Value) {
         if event["response"].is_object() {
             self.response = Some(event["response"].clone());
         }
@@ -33,10 +39,11 @@ impl Steps {
             "response.function_call_arguments.delta" => {
                 grow(self.item(event), "function_call", "arguments", text);
             }
-            "response.completed" | "response.incomplete" | "response.failed" => return true,
+            "response.completed" | "response.incomplete" | "response.failed" => {
+                self.has_ended = true;
+            }
             _ => {}
         }
-        false
     }
 
     fn item(&mut self, event: &Value) -> &mut Value {

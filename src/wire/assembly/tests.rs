@@ -126,6 +126,152 @@ fn calls_of_tools_are_joined_by_index_by_id_or_by_their_order() {
 }
 
 #[test]
+fn calls_of_servers_that_tell_them_apart_badly_are_not_mixed_up() {
+    let two = [("c0", "f", "{}"), ("c1", "g", "{\"a\":1}")]
+        .map(|(id, name, arguments)| (id.to_string(), name.to_string(), arguments.to_string()));
+    // Gemini's and older Ollama's: each call whole, and all with the same index.
+    let same_index = [
+        json!([{"index": 0, "id": "c0", "function": {"name": "f", "arguments": "{}"}}]),
+        json!([{"index": 0, "id": "c1", "function": {"name": "g", "arguments": "{\"a\":1}"}}]),
+    ];
+    assert_eq!(calls(&same_index), two);
+    // Without index and id, whole and in pieces.
+    let nothing = [
+        json!([{"function": {"name": "f", "arguments": "{}"}},
+               {"function": {"name": "f", "arguments": "{\"a\""}}]),
+        json!([{"function": {"name": "f", "arguments": ":1}"}}]),
+        json!([{"function": {"name": "g", "arguments": "{}"}}]),
+    ];
+    let names: Vec<_> = calls(&nothing).into_iter().map(|call| (call.1, call.2)).collect();
+    let expected = [("f", "{}"), ("f", "{\"a\":1}"), ("g", "{}")];
+    assert_eq!(names, expected.map(|(name, text)| (name.to_string(), text.to_string())));
+    // Older vLLM's: a new id with each piece.
+    let new_ids = [
+        json!([{"index": 0, "id": "c0", "function": {"name": "f"}}]),
+        json!([{"index": 0, "id": "x1", "function": {"arguments": "{\"a\""}}]),
+        json!([{"index": 0, "id": "x2", "function": {"arguments": ":\"\\"}}]),
+        json!([{"index": 0, "id": "x3", "function": {"arguments": "n\"}"}}]),
+    ];
+    let found = calls(&new_ids);
+    assert_eq!((found.len(), found[0].2.as_str()), (1, "{\"a\":\"\\n\"}"));
+    // An id that is empty after the first piece, a name that comes late, arguments that are no text.
+    let empty_id = [
+        json!([{"index": 0, "id": "c0", "function": {"arguments": ""}}]),
+        json!([{"index": 0, "id": "", "function": {"name": "f", "arguments": {"a": 1}}}]),
+    ];
+    assert_eq!(calls(&empty_id), [("c0".into(), "f".into(), "{\"a\":1}".into())]);
+}
+
+#[test]
+fn what_a_filter_says_again_with_each_part_is_kept_once_and_empty_heads_take_nothing_back() {
+    // As Azure sends them: its filter speaks first, in the middle, and after the end.
+    let found = |severity: &str| json!({"hate": {"filtered": false, "severity": severity}});
+    let part = |head: &str, choices: Value| {
+        json!({"id": head, "model": head, "created": head.len(), "object": "", "choices": choices})
+            .to_string()
+    };
+    let (assembly, _) = assembled(&[
+        json!({"id": "", "model": "", "created": 0, "object": "", "choices": [],
+               "prompt_filter_results": [{"prompt_index": 0}]})
+        .to_string(),
+        part(
+            "c",
+            json!([{"index": 0, "delta": {"role": "assistant", "content": ""}, "content_filter_results": {}}]),
+        ),
+        part(
+            "c",
+            json!([{"index": 0, "delta": {"content": "Hi"}, "content_filter_results": found("safe")}]),
+        ),
+        part(
+            "c",
+            json!([{"index": 0, "delta": {"content": "!"}, "content_filter_results": found("safe")}]),
+        ),
+        part(
+            "c",
+            json!([{"index": 0, "delta": {}, "finish_reason": "stop", "content_filter_results": {}}]),
+        ),
+        part(
+            "",
+            json!([{"index": 0, "finish_reason": null, "content_filter_results": found("low")}]),
+        ),
+    ]);
+    let reply = assembly.reply();
+    assert_eq!(
+        (&reply["id"], &reply["model"], &reply["created"]),
+        (&json!("c"), &json!("c"), &json!(1))
+    );
+    assert_eq!(reply["prompt_filter_results"], json!([{"prompt_index": 0}]));
+    let choice = &reply["choices"][0];
+    assert_eq!(choice["content_filter_results"], found("low"));
+    assert_eq!(
+        (&choice["message"]["content"], &choice["finish_reason"]),
+        (&json!("Hi!"), &json!("stop"))
+    );
+}
+
+#[test]
+fn usage_that_grows_with_each_part_is_that_of_the_last_one() {
+    let part = |output: u64| {
+        json!({"choices": [{"index": 0, "delta": {"content": "a"}}],
+               "usage": {"prompt_tokens": 5, "completion_tokens": output,
+                         "completion_tokens_details": {"reasoning_tokens": output}}})
+        .to_string()
+    };
+    let last = json!({"choices": [], "usage": null}).to_string();
+    let (assembly, _) = assembled(&[part(1), part(2), last]);
+    let usage = assembly.reply()["usage"].clone();
+    assert_eq!((&usage["completion_tokens"], &usage["prompt_tokens"]), (&json!(2), &json!(5)));
+    assert_eq!(usage["completion_tokens_details"]["reasoning_tokens"], 2);
+}
+
+#[test]
+fn an_event_of_another_kind_is_no_part_of_a_chat() {
+    let text = delta(0, json!({"content": "a"}), json!("stop"));
+    let strange = r#"{"type":"billing","id":"other","model":"other","cost":3}"#;
+    let (assembly, pieces) = assembled(&[strange, &text, r#"{"id":"x"}"#]);
+    assert_eq!((&pieces[0], &pieces[2]), (&Piece::Nothing, &Piece::Nothing));
+    assert_eq!(assembly.reply()["id"], "c");
+    assert!(assembly.reply().get("cost").is_none());
+    assert!(assembled(&[strange]).0.is_empty());
+}
+
+#[test]
+fn the_last_word_of_chats_ends_no_response() {
+    let begun = r#"{"type":"response.output_text.delta","delta":"Hel"}"#;
+    let (assembly, _) = assembled(&[begun, DONE]);
+    assert!(assembly.is_done() && !assembly.is_whole());
+    assert!(assembled(&[DONE]).0.is_empty());
+}
+
+#[test]
+fn parts_that_say_nothing_yet_are_told_from_those_that_do() {
+    let of = |delta: Value| json!({"choices": [{"index": 0, "delta": delta}]});
+    for part in [
+        json!({"choices": [], "prompt_filter_results": [{"prompt_index": 0}]}),
+        of(json!({"role": "assistant", "content": "", "refusal": null, "tool_calls": []})),
+        json!({"choices": [{"text": "", "finish_reason": null}]}),
+        json!({"type": "response.created", "response": {"background": false}}),
+        json!({"type": "response.in_progress", "response": {}}),
+    ] {
+        assert!(is_prelude(&part), "{part}");
+    }
+    for part in [
+        of(json!({"content": "a"})),
+        of(json!({"content": "", "reasoning_content": "a"})),
+        of(json!({"tool_calls": [{"index": 0}]})),
+        of(json!({"refusal": "No"})),
+        json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}),
+        json!({"choices": [{"index": 0, "message": {"content": "a"}}]}),
+        json!({"choices": [{"text": "a"}]}),
+        json!({"type": "response.created", "response": {"background": true}}),
+        json!({"type": "response.output_item.added"}),
+        json!({"type": "response.something_new"}),
+    ] {
+        assert!(!is_prelude(&part), "{part}");
+    }
+}
+
+#[test]
 fn every_form_of_error_in_a_stream_is_one() {
     let message = |piece: &Piece| match piece {
         Piece::Fault(fault) => {

@@ -20,6 +20,10 @@ pub struct CourseRef<'a> {
     pub line: Option<u64>,
     /// How many times it was sent.
     pub attempts: Option<u32>,
+    /// How many of them the server refused for a rate limit.
+    pub refusals: Option<u32>,
+    /// How many of them may have been billed without an answer.
+    pub maybe_billed: Option<u32>,
     /// Milliseconds that the last exchange took.
     pub latency_ms: Option<f64>,
     /// Milliseconds that it spent outside of exchanges.
@@ -60,6 +64,8 @@ pub fn read_course(line: &[u8]) -> Option<CourseRef<'_>> {
         custom_id: line.custom_id,
         line: run.line,
         attempts: run.attempts,
+        refusals: run.refusals,
+        maybe_billed: run.maybe_billed,
         latency_ms: run.latency_ms,
         waiting_ms: run.waiting_ms,
         ended: run.ended,
@@ -101,6 +107,8 @@ struct Run {
     ok: Option<bool>,
     line: Option<u64>,
     attempts: Option<u32>,
+    refusals: Option<u32>,
+    maybe_billed: Option<u32>,
     latency_ms: Option<f64>,
     waiting_ms: Option<f64>,
     ended: Option<f64>,

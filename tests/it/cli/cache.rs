@@ -1,9 +1,10 @@
 //! Answers that are kept on this machine.
 
 use crate::program::{Folder, KEY, Program, chat, chats, logged, simulator, until};
-use openai_bulk::simulator::Simulator;
+use openai_bulk::simulator::{BatchSpeed, Simulator};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// `openai-bulk run` from `in.jsonl` to `output` with the cache of this folder.
 fn job(folder: &Folder, simulator: &Simulator, output: &str) -> Program {
@@ -165,6 +166,90 @@ fn a_full_disk_turns_the_cache_off_and_fails_nothing() {
     let run = job(&folder, &simulator, "out.jsonl").after("ulimit -f 256").run().ended(0);
     let told = run.stderr.matches("the cache is not used").count();
     assert_eq!((told, folder.rows("out.jsonl").len()), (1, ROWS), "{}", run.stderr);
+}
+
+#[test]
+fn an_estimate_and_a_dry_run_tell_what_the_cache_answers_and_make_no_cache() {
+    let (folder, simulator) = (Folder::new(), simulator());
+    // Of two rows that ask the same, each has an answer of its own.
+    folder.write("in.jsonl", chats(6) + &chat("again", "question 1?"));
+    let look = |command: &[&str]| {
+        let cache = ["--cache", "--cache-file", "answers.db"];
+        let program = folder.program().arg_list(command).args(cache);
+        program.env("OPENAI_BASE_URL", simulator.base_url()).env("OPENAI_API_KEY", KEY).run()
+    };
+    let dry = ["run", "in.jsonl", "-o", "new.jsonl", "--dry-run"];
+    let told = look(&dry).ended(0).stdout;
+    assert!(told.contains("7 in all, 7 to send"), "{told}");
+    assert!(!folder.path("answers.db").exists());
+    job(&folder, &simulator, "one.jsonl").run().ended(0);
+    folder.write("in.jsonl", chats(9) + &chat("again", "question 1?") + &chat("b", "question 1?"));
+    for command in [&dry[..], &["estimate", "in.jsonl"]] {
+        let told = look(command).ended(0).stdout;
+        assert!(told.contains("11 in all, 7 in the cache, 4 to send"), "{told}");
+        assert!(
+            told.contains("cache: 7 rows to be answered from it, which would cost $"),
+            "{told}"
+        );
+    }
+    let json = look(&["estimate", "in.jsonl", "--json"]).ended(0).stdout;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["rows"]["from_cache"], &json["rows"]["to_send"]), (&7.into(), &4.into()));
+    assert_eq!(json["tokens"]["rows"], 4, "what is in the cache is in no other sum");
+    let auto = look(&[&dry[..], &["--mode", "auto", "--store", "s.db"]].concat()).ended(0).stdout;
+    assert!(auto.contains("7 rows have their answers there"), "{auto}");
+    // Whose answers they are is not known without a key.
+    let nobody = folder.program().args(["estimate", "in.jsonl", "--cache"]);
+    let nobody = nobody
+        .args(["--cache-file", "answers.db"])
+        .env("OPENAI_BASE_URL", "https://api.openai.com/v1");
+    let nobody =
+        nobody.env("OPENAI_API_KEY", "").run().ended(0).said(&["the cache is not looked at"]);
+    assert!(nobody.stdout.contains("11 to send"), "{}", nobody.stdout);
+}
+
+#[test]
+fn batches_send_no_row_that_the_cache_has_and_their_answers_are_kept() {
+    let speed = BatchSpeed::steps_of(Duration::from_millis(10));
+    let (folder, simulator) = (Folder::new(), logged().batch_speed(speed).start().unwrap());
+    let run = |output: &str, mode: &str| {
+        let quick = ["--set", "OPENAI_BATCH_POLL_INTERVAL=1s", "--store", "s.db", "--mode", mode];
+        job(&folder, &simulator, output).args(quick).run().ended(0);
+        let summary = summary(&folder);
+        let at = |group: &str, name: &str| summary[group][name].as_u64().unwrap();
+        assert_eq!(at("rows", "succeeded"), at("rows", "total"), "{summary}");
+        (at("rows", "from_cache"), at("attempts", "total"))
+    };
+    folder.write("in.jsonl", chats(4));
+    assert_eq!(run("live.jsonl", "live"), (0, 4));
+    folder.write("in.jsonl", chats(10) + &chat("again", "question 1?"));
+    assert_eq!(run("batch.jsonl", "batch"), (4, 0));
+    let rows = folder.rows("batch.jsonl");
+    assert_eq!(rows.values().filter(|row| row["x_run"]["batch"].is_string()).count(), 7);
+    assert_eq!(stats(&folder)["answers"], 11);
+    // What a batch has brought answers a live run, another batch and a plan, each as its sample.
+    for mode in ["live", "batch", "auto"] {
+        let output = format!("{mode}-again.jsonl");
+        assert_eq!(run(&output, mode), (11, 0), "{mode}");
+        assert_eq!(answers(&folder, &output), answers(&folder, "batch.jsonl"), "{mode}");
+    }
+}
+
+#[test]
+fn a_cache_is_no_other_file_of_the_run() {
+    let (folder, simulator) = (Folder::new(), simulator());
+    folder.write("in.jsonl", chats(3));
+    for (file, what) in [
+        ("in.jsonl", "that is the input too"),
+        ("one.jsonl", "that is the output too"),
+        ("s.json", "that is --cache-file too"),
+    ] {
+        let args = ["run", "in.jsonl", "-o", "one.jsonl", "--summary", "s.json", "--cache"];
+        let run = folder.program().args(args).args(["--cache-file", file]);
+        run.to(&simulator.base_url()).run().ended(2).said(&[what]);
+    }
+    assert_eq!(folder.read("in.jsonl"), chats(3));
+    assert!(!folder.path("one.jsonl").exists() && !folder.path("s.json").exists());
 }
 
 #[test]

@@ -111,9 +111,10 @@ fn a_server_that_stays_away_is_5_when_patience_ends() {
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let folder = Folder::new();
     folder.write("in.jsonl", chats(200));
-    let job = folder.job().to(&format!("http://{gone}/v1")).env("OPENAI_CIRCUIT_PATIENCE", "1s");
+    let base_url = format!("http://{gone}/v1");
+    let job = folder.job().to(&base_url).env("OPENAI_CIRCUIT_FIRST_PATIENCE", "1s");
     let (run, time) = timed(|| job.run());
-    run.ended(5).said(&["out of order", "no connection"]);
+    run.ended(5).said(&["could not be reached", "no connection", &gone.to_string(), "--base-url"]);
     assert!(time < Duration::from_secs(10), "{time:?}");
     let simulator = simulator();
     folder.job().to(&simulator.base_url()).run().ended(0);

@@ -131,7 +131,7 @@ fn lines_are_read_as_a_run_reads_them() {
     let json: Value = serde_json::from_str(&run(&["--skip-invalid"]).ended(0).stdout).unwrap();
     assert_eq!(
         json["rows"],
-        json!({"total": 2, "answered": 0, "changed": 0, "invalid": 1, "to_send": 1, "under_way": 0})
+        json!({"total": 2, "answered": 0, "changed": 0, "invalid": 1, "from_cache": 0, "to_send": 1, "under_way": 0})
     );
     assert_eq!(json["models"]["gpt-4o"]["input_tokens"], 10);
     folder.program().args(["estimate", "absent.jsonl"]).run().ended(1).said(&["absent.jsonl"]);

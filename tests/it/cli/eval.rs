@@ -345,6 +345,8 @@ fn the_log_has_the_shape_that_inspect_reads() {
     job(&folder, &simulator).args(["--inspect", "log.json"]).run().ended(3);
     let log: Value = serde_json::from_str(&folder.read("log.json")).unwrap();
     assert_eq!((&log["version"], &log["status"]), (&json!(2), &json!("success")));
+    // Without these, Inspect reads the whole log, but not its head alone, as `inspect log list` does.
+    assert!(log.get("error").is_none() && log["plan"]["steps"].is_array());
     let samples = log["samples"].as_array().unwrap();
     let of =
         |value: &str| samples.iter().filter(|one| one["scores"]["gsm8k"]["value"] == value).count();
@@ -362,6 +364,7 @@ fn the_log_has_the_shape_that_inspect_reads() {
 fn read_by_inspect(folder: &Folder, right: usize) {
     let python = std::env::var("INSPECT_PYTHON").unwrap_or("python3".into());
     let script = "import sys; from inspect_ai.log import read_eval_log as r; l = r(sys.argv[1]); \
+        h = r(sys.argv[1], header_only=True); assert h.results == l.results; \
         c = sum(s.scores['gsm8k'].value == 'C' for s in l.samples if s.scores); \
         e = sum(s.error is not None for s in l.samples); print(l.status, len(l.samples), c, e)";
     let is_there = Command::new(&python).args(["-c", "import inspect_ai"]).output();
@@ -374,4 +377,95 @@ fn read_by_inspect(folder: &Folder, right: usize) {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(said.trim(), format!("success {ROWS} {right} 2"), "{error}");
+}
+
+#[test]
+fn rows_that_cannot_be_asked_are_told_by_their_place_in_the_data_set() {
+    let simulator = answering().start().unwrap();
+    let folder = Folder::new();
+    let args = ["eval", "--prompt", "{text}", "-o", "out.jsonl", "--dataset"];
+    let row =
+        |id: &str, text: &str| json!({"id": id, "text": text, "target": "x"}).to_string() + "\n";
+    folder.write("twice.jsonl", row("a", "1") + &row("b", "2") + &row("a", "3"));
+    folder.write("twice.csv", "id,text,target\na,1,x\na,2,x\n");
+    folder.write("epochs.jsonl", row("a", "1") + &row("a/2", "2"));
+    folder.write("fields.jsonl", row("a", "1") + "{\"id\":\"b\",\"target\":\"x\"}\n");
+    for (name, more, wanted) in [
+        ("twice.jsonl", "1", "twice.jsonl:3: `a` is the id of row 1 too"),
+        ("twice.csv", "1", "twice.csv, row 2: `a` is the id of row 1 too"),
+        ("epochs.jsonl", "2", "epochs.jsonl:2: `a/2` is the id of row 1 too"),
+        ("fields.jsonl", "1", "fields.jsonl:2: the template names the field `text`"),
+    ] {
+        let program = folder.program().args(args).args([name, "--epochs", more]);
+        program.to(&simulator.base_url()).run().ended(1).said(&[wanted]);
+    }
+    let program = folder.program().args(args).args(["epochs.jsonl"]);
+    program.to(&simulator.base_url()).run().ended(0);
+    assert_eq!(simulator.received().len(), 2);
+}
+
+#[test]
+fn what_would_spoil_an_evaluation_is_refused_before_anything_is_paid_for() {
+    let simulator = answering().start().unwrap();
+    let folder = Folder::new();
+    folder.write("in.jsonl", questions(3));
+    for (args, code, wanted) in [
+        (["--params", r#"{"messages":[]}"#], 1, "`messages` is made from the data set"),
+        (["--params", r#"{"n":3}"#], 1, "--epochs"),
+        (["--inspect", "none/log.json"], 1, "none/log.json"),
+        (["--inspect", "log.eval"], 1, "a name that ends in .json"),
+        (["--tolerance", "nan"], 2, "a number from 0"),
+        (["--tolerance=-1", "--quiet"], 2, "a number from 0"),
+    ] {
+        job(&folder, &simulator).args(args).run().ended(code).said(&[wanted]);
+    }
+    assert_eq!(simulator.received().len(), 0);
+}
+
+#[test]
+fn a_data_set_that_is_corrected_judges_the_same_answers_again() {
+    let mut answers = Answers::default();
+    answers.insert("Which?", "The answer is B.");
+    let simulator = logged().answers(answers).start().unwrap();
+    let folder = Folder::new();
+    let eval = |row: Value, told: &str| {
+        folder.write("in.jsonl", row.to_string() + "\n");
+        let args = ["eval", "--dataset", "in.jsonl", "--format", "inspect", "--prompt", "{input}"];
+        let program = folder.program().args(args).args(["--scorer", "choice", "-o", "out.jsonl"]);
+        let run = program.to(&simulator.base_url()).run().ended(0);
+        assert!(run.stdout.contains(told), "{}", run.stdout);
+    };
+    eval(json!({"input": "Which?", "target": "B", "choices": ["x"]}), "0 of 1 (");
+    eval(json!({"input": "Which?", "target": "B", "choices": ["x", "y"]}), "1 of 1 (");
+    eval(json!({"input": "Which?", "target": "A", "choices": ["x", "y"]}), "0 of 1 (");
+    assert_eq!(simulator.received().len(), 1);
+    assert_eq!(results(&folder)[0]["extracted"], "B");
+}
+
+#[test]
+fn a_grader_that_is_down_leaves_the_answers_their_price_and_no_verdict() {
+    let simulator = answering().start().unwrap();
+    let folder = Folder::new();
+    folder.write("in.jsonl", questions(4));
+    let graded = || {
+        let args = ["--scorer", "graded", "--grader-model", "gpt-4.1", "--summary", "s.json"];
+        job(&folder, &simulator).args(args)
+    };
+    job(&folder, &simulator).run().ended(0);
+    simulator.fail_next(4, Fault::BadRequest);
+    let run = graded().run().ended(3);
+    assert!(
+        run.stdout.contains("4 of 4, not counted as wrong: 4 invalid_prompt"),
+        "{}",
+        run.stdout
+    );
+    let summary: Value = serde_json::from_str(&folder.read("s.json")).unwrap();
+    assert_eq!(summary["report"]["unpriced"], 0);
+    assert!(results(&folder).iter().all(|result| result["cost"].is_string()));
+    let run = graded().run().ended(3);
+    assert!(run.stdout.contains("4 of 4, not counted as wrong: 4 grader"), "{}", run.stdout);
+    assert_eq!(simulator.received().len(), 12, "a grader that failed is asked again");
+    let other = graded().args(["--grader-template", "Is {answer} right?"]).run().ended(1);
+    other.said(&["out.jsonl.grading.jsonl", "remove that file to let another grader judge"]);
+    assert_eq!(simulator.received().len(), 12, "no verdict of one grader is taken for another's");
 }

@@ -63,3 +63,9 @@ fn a_shell_takes_its_completions() {
     };
     assert!(status.success());
 }
+
+#[test]
+fn the_help_of_one_question_speaks_of_no_output_file() {
+    let help = Folder::new().program().args(["ask", "--help"]).run().ended(0).stdout;
+    assert!(help.contains("--max-cost") && !help.contains("OUTPUT"), "{help}");
+}

@@ -16,7 +16,8 @@ fn every_row_has_one_line_in_the_shape_of_the_batch_api() {
     let run = folder.job().to(&simulator.base_url()).run().ended(0);
     assert_eq!(run.stdout, "");
     for (id, row) in folder.rows("out.jsonl") {
-        let keys: Vec<_> = row.as_object().unwrap().keys().cloned().collect();
+        let mut keys: Vec<_> = row.as_object().unwrap().keys().cloned().collect();
+        keys.sort();
         assert_eq!(keys, ["custom_id", "error", "id", "response", "x_run"], "{id}");
         assert!(row["id"].as_str().unwrap().starts_with("batch_req_"));
         assert_eq!(row["error"], Value::Null);

@@ -1,6 +1,7 @@
 //! A page about a run.
 
 use crate::program::{Folder, chats, simulator};
+use std::io::Write;
 
 #[test]
 fn a_run_leaves_what_a_page_needs() {
@@ -24,6 +25,12 @@ fn a_run_leaves_what_a_page_needs() {
         assert!(page.contains(part), "`{part}` is not in {page}");
     }
     assert!(!page.contains("question 7?") && !page.contains("<script"));
+    // A page of a packed output is that of the output.
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(folder.read("out.jsonl").as_bytes()).unwrap();
+    std::fs::write(folder.path("out.jsonl.gz"), packed.finish().unwrap()).unwrap();
+    report(&["out.jsonl.gz"]).ended(0);
+    assert!(folder.read("r.html").contains("10 answered"));
     // Each alone says what is missing.
     report(&["out.jsonl"]).ended(0);
     assert!(folder.read("r.html").contains("Without a summary"));
@@ -34,7 +41,7 @@ fn a_run_leaves_what_a_page_needs() {
 #[test]
 fn an_evaluation_leaves_what_a_page_needs() {
     let (folder, simulator) = (Folder::new(), simulator());
-    let row = |n: usize| format!("{{\"text\":\"Say {n}.\",\"target\":\"\",\"kind\":\"<k>\"}}\n");
+    let row = |n: usize| format!("{{\"text\":\"Say {n}.\",\"target\":\"e\",\"kind\":\"<k>\"}}\n");
     folder.write("in.jsonl", (0..9).map(row).collect::<String>());
     let eval = ["eval", "--dataset", "in.jsonl", "--prompt", "{text}", "--group", "kind"];
     let eval = folder.program().args(eval).args(["-o", "out.jsonl", "--summary", "s.json"]);
@@ -44,7 +51,7 @@ fn an_evaluation_leaves_what_a_page_needs() {
     let page = folder.read("r.html");
     for part in [
         "Accuracy by includes",
-        "100\u{a0}% to 100\u{a0}%",
+        "66.4\u{a0}% to 100\u{a0}%",
         "100\u{a0}% of 9\u{a0}answers",
         "&lt;k&gt;",
         "9 answered",
@@ -52,6 +59,20 @@ fn an_evaluation_leaves_what_a_page_needs() {
         "Slowest rows",
         "gpt-4o-mini",
     ] {
+        assert!(page.contains(part), "`{part}` is not in {page}");
+    }
+}
+
+#[test]
+fn the_run_of_a_grader_is_shown_beside_the_one_that_asked() {
+    let (folder, simulator) = (Folder::new(), simulator());
+    folder.write("in.csv", "text,target\nSay it.,a\nSay more.,b\nSay all.,c\n");
+    let eval = ["eval", "--dataset", "in.csv", "--prompt", "{text}", "--scorer", "graded"];
+    let grader = ["--grader-model", "gpt-4.1", "-o", "out.jsonl", "--summary", "s.json"];
+    folder.program().args(eval).args(grader).to(&simulator.base_url()).run().ended(3);
+    folder.program().args(["report", "--summary", "s.json", "-o", "r.html"]).run().ended(0);
+    let page = folder.read("r.html");
+    for part in ["<h2>Grading</h2>", "<dt>Cost of grading</dt>", "gpt-4.1"] {
         assert!(page.contains(part), "`{part}` is not in {page}");
     }
 }

@@ -11,18 +11,26 @@ use std::time::Duration;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Cache")]
 pub struct Caching {
-    /// Keep answers on this machine, and take those that are there: the same request is not paid for
-    /// twice. The n-th time that a request occurs in a run, it has an answer of its own [default:
-    /// OPENAI_CACHE or off]
-    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "on", value_name = "MODE", conflicts_with = "simulate")]
-    pub cache: Option<CacheMode>,
-    /// File that keeps the answers [default: OPENAI_CACHE_FILE, or one in the user's cache folder]
-    #[arg(long, value_name = "FILE")]
-    pub cache_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub kept: Kept,
     /// Take rows that ask the same for one request: what is in flight is sent once, and all have its
     /// answer [default: OPENAI_COALESCE or off]
     #[arg(long)]
     pub coalesce: bool,
+}
+
+/// What the cache may be used for, and where it is.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Cache")]
+pub struct Kept {
+    /// Keep answers on this machine, and take those that are there: the same request is not paid for
+    /// twice. The n-th time that a request occurs in a run, it has an answer of its own [default:
+    /// OPENAI_CACHE or off]
+    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "on", value_name = "MODE")]
+    pub cache: Option<CacheMode>,
+    /// File that keeps the answers [default: OPENAI_CACHE_FILE, or one in the user's cache folder]
+    #[arg(long, value_name = "FILE")]
+    pub cache_file: Option<PathBuf>,
 }
 
 /// What the cache may be used for.

@@ -53,7 +53,7 @@ pub struct Eval {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Samples")]
     pub epochs: u32,
 
-    /// Write a log that Inspect reads, as JSON
+    /// Write a log that Inspect reads, as JSON: a name that ends in .json
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub inspect: Option<PathBuf>,
     /// Number that the draws for the intervals follow: the same gives the same
@@ -112,7 +112,8 @@ pub struct Question {
 pub enum Shape {
     /// question, and answer with #### before the number
     Gsm8k,
-    /// question, choices, answer, subject; also the original CSV without a header
+    /// question, choices or options, answer, subject or category; also the original CSV without a
+    /// header
     Mmlu,
     /// task_id, prompt, canonical_solution, test, entry_point
     Humaneval,
@@ -132,7 +133,7 @@ pub struct Judge {
     #[arg(long, value_enum, value_name = "NAME")]
     pub scorer: Option<ScorerName>,
     /// How far a number may be from the right one
-    #[arg(long, value_name = "X", default_value_t = 0.0)]
+    #[arg(long, value_name = "X", default_value_t = 0.0, value_parser = tolerance)]
     pub tolerance: f64,
     /// Regular expression whose first group is the answer, for --scorer pattern
     #[arg(long, value_name = "REGEX", required_if_eq("scorer", "pattern"))]
@@ -179,6 +180,11 @@ pub enum ScorerName {
     Graded,
     /// Another model says correct, incorrect or not attempted
     Simpleqa,
+}
+
+fn tolerance(typed: &str) -> Result<f64, String> {
+    let number = typed.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0);
+    number.ok_or_else(|| "a number from 0 is expected".to_owned())
 }
 
 impl Eval {

@@ -24,7 +24,7 @@ use std::path::PathBuf;
 
 pub use ask::Ask;
 pub use batch::{BatchCommand, BatchSteps};
-pub use cache::{CacheCommand, CacheSteps, Caching};
+pub use cache::{CacheCommand, CacheSteps, Caching, Kept};
 pub use completions::Completions;
 pub use config::Config;
 pub use doctor::Doctor;

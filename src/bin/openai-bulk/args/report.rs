@@ -7,8 +7,8 @@ use std::path::PathBuf;
 const REPORT_EXAMPLES: &str = "\
 The page is one file that needs no network and no script, is readable in light
 and dark, and prints well. The summary tells the course over time, limits, cost
-and the score of an evaluation; the output tells single rows and how their times
-are spread. Prompts and answers are not in it; ids and what servers said of
+and the score of an evaluation; the output tells single rows, how their times
+are spread, and, without a summary, cost and course as far as it can. Prompts and answers are not in it; ids and what servers said of
 failures are.
 
 Examples:
@@ -32,6 +32,10 @@ pub struct Report {
     /// What stands at the top [default: Run report]
     #[arg(long, value_name = "TEXT")]
     pub title: Option<String>,
+    /// Prices by which an output without a summary is told what it cost, before those that are built
+    /// in
+    #[arg(long, value_name = "FILE")]
+    pub prices: Option<PathBuf>,
     #[command(flatten)]
     pub talk: Talk,
 }

@@ -104,8 +104,8 @@ pub enum Fsync {
 /// What may be spent, and what it is counted by.
 #[derive(Debug, Args)]
 pub struct Spending {
-    /// Stop before more than this many US dollars are spent, earlier runs into OUTPUT and requests
-    /// in flight included, such as 5.00 [default: none]
+    /// Stop before more than this many US dollars are spent, such as 5.00; requests in flight count,
+    /// and so does what a run spent before it was resumed [default: none]
     #[arg(long, value_name = "DOLLARS", value_parser = Money::parse, help_heading = "Money")]
     pub max_cost: Option<Money>,
     /// Stop before more than this many tokens are used, read and written together [default: none]
@@ -161,7 +161,7 @@ pub struct Sending {
     pub connection: Connection,
 
     /// Answer from a simulator inside this program: no key, no network, no cost
-    #[arg(long, help_heading = "Simulator")]
+    #[arg(long, conflicts_with = "cache", help_heading = "Simulator")]
     pub simulate: bool,
     #[command(flatten)]
     pub simulator: SimulatorArgs,
