@@ -12,7 +12,8 @@ use std::path::Path;
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, SystemTime};
 
-/// How long a record may wait to be in the file.
+/// How long records of single requests may wait to be in the file. Others are rare, and may be the last
+/// ones for minutes or before a kill.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 static FILE: OnceLock<LogFile> = OnceLock::new();
@@ -60,7 +61,7 @@ pub fn write(record: &Record<'_>) {
     line.push('\n');
     let mut out = file.out.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let now = file.clock.now();
-    let is_due = record.level() <= Level::Warn || now.since(out.flushed) >= PATIENCE;
+    let is_due = record.level() <= Level::Info || now.since(out.flushed) >= PATIENCE;
     // A log that cannot be written is no reason to end a run.
     let _ = out.to.write_all(line.as_bytes());
     if is_due {
