@@ -13,6 +13,20 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+/// Why a file is not the output of a run, and which one it may be.
+fn no_output(path: &Path) -> String {
+    let path = path.display();
+    let why =
+        format!("{path} is not the output of a run: none of its lines is an answer or a failure");
+    let answers = format!("{path}.answers.jsonl");
+    if !Path::new(&answers).exists() {
+        return why;
+    }
+    format!(
+        "{why}; those of that evaluation are in {answers}, and its score in what `eval --summary` writes"
+    )
+}
+
 /// A page about a run, made of its summary, its output, or both.
 ///
 /// ```no_run
@@ -102,11 +116,7 @@ impl Report {
         let before = (rows.lines(), rows.unread);
         rows.read(lines)?;
         if rows.lines() == before.0 && rows.unread > before.1 {
-            let message = format!(
-                "{} is not the output of a run: none of its lines is an answer or a failure",
-                path.display()
-            );
-            return Err(Error::invalid("output", message));
+            return Err(Error::invalid("output", no_output(path)));
         }
         self.sources.push(path.into());
         Ok(self)

@@ -46,6 +46,8 @@ fn an_evaluation_leaves_what_a_page_needs() {
     let eval = ["eval", "--dataset", "in.jsonl", "--prompt", "{text}", "--group", "kind"];
     let eval = folder.program().args(eval).args(["-o", "out.jsonl", "--summary", "s.json"]);
     eval.to(&simulator.base_url()).run().ended(0);
+    let wrong = folder.program().args(["report", "out.jsonl", "-o", "r.html"]).run().ended(1);
+    wrong.said(&["not the output of a run", "out.jsonl.answers.jsonl", "eval --summary"]);
     let report = ["report", "out.jsonl.answers.jsonl", "--summary", "s.json", "-o", "r.html"];
     folder.program().args(report).run().ended(0);
     let page = folder.read("r.html");

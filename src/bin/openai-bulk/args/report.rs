@@ -8,8 +8,8 @@ const REPORT_EXAMPLES: &str = "\
 The page is one file that needs no network and no script, is readable in light
 and dark, and prints well. The summary tells the course over time, limits, cost
 and the score of an evaluation; the output tells single rows, how their times
-are spread, and, without a summary, cost and course as far as it can. Prompts and answers are not in it; ids and what servers said of
-failures are.
+are spread, and, without a summary, cost and course as far as it can. Prompts
+and answers are not in it; ids and what servers said of failures are.
 
 Examples:
   openai-bulk run requests.jsonl -o answers.jsonl --summary summary.json
